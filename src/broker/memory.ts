@@ -1,0 +1,103 @@
+import type { Message } from "../protocol/codec.ts";
+import type { Broker, BrokerEvents, Clock, Draft, PublishFault } from "./broker.ts";
+import {
+  createHistory,
+  createHistoryData,
+  type HistoryData,
+  type HistoryRules,
+} from "./history.ts";
+import { createNames, createNamesData, type NamesData, type NamesRules } from "./names.ts";
+import { createRefs, createRefsData, hashOf, type RefsData } from "./refs.ts";
+
+/** Everything that the memory broker knows: plain data, so that it survives a reload. */
+export interface MemoryData {
+  readonly secret: Uint8Array;
+  readonly history: HistoryData;
+  readonly names: NamesData;
+  readonly refs: RefsData;
+}
+
+export function createMemoryData(): MemoryData {
+  return {
+    secret: crypto.getRandomValues(new Uint8Array(32)),
+    history: createHistoryData(),
+    names: createNamesData(),
+    refs: createRefsData(),
+  };
+}
+
+export interface BrokerRules {
+  readonly history: HistoryRules;
+  readonly names: NamesRules;
+}
+
+/** The broker of one process that keeps everything in memory and answers in the same tick. */
+export function createMemoryBroker(
+  data: MemoryData,
+  rules: BrokerRules,
+  clock: Clock,
+  events: BrokerEvents,
+): Broker {
+  const history = createHistory(data.history, rules.history, clock);
+  const names = createNames(data.names, rules.names, clock, events);
+  const refs = createRefs(data.refs, clock);
+
+  function post(channel: string, draft: Draft): number {
+    const prev = history.last(channel);
+    const message: Message = {
+      id: nextId(prev, clock()),
+      prev,
+      text: draft.text,
+      user: draft.user,
+    };
+    history.append(channel, message);
+    events.message(channel, message);
+    return message.id;
+  }
+
+  function postOnce(
+    channel: string,
+    draft: Draft,
+    session: string,
+    ref: string,
+  ): number | PublishFault {
+    const hash = hashOf(draft.text);
+    const found = refs.find(channel, session, ref, hash);
+    if (found !== undefined) return found;
+    const id = post(channel, draft);
+    refs.note(channel, session, ref, { id, hash });
+    return id;
+  }
+
+  return {
+    secret: data.secret,
+    join(channel) {
+      names.join(channel);
+      return history.join(channel);
+    },
+    leave(channel) {
+      history.leave(channel);
+      names.leave(channel);
+    },
+    publish(channel, draft) {
+      const { session, ref } = draft;
+      if (session === undefined || ref === undefined) return post(channel, draft);
+      return postOnce(channel, draft, session, ref);
+    },
+    claim: names.claim,
+    release: names.release,
+    history: history.page,
+    roster: names.roster,
+    renew() {
+      names.expire();
+      history.expire();
+      refs.expire();
+    },
+    close() {},
+  };
+}
+
+/** The id after `prev`: the time in microseconds, or the next number if the clock is not past it. */
+export function nextId(prev: number, now: number): number {
+  return Math.max(prev + 1, now * 1000);
+}

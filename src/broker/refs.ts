@@ -1,0 +1,112 @@
+import type { Clock } from "./broker.ts";
+
+/**
+ * The messages that a session has posted with a `ref`, so that none is posted twice. What is
+ * remembered of each is its first id and a hash of its text.
+ */
+
+interface Post {
+  readonly id: number;
+  readonly hash: number;
+}
+
+/** Plain data, so that it survives a reload of the code. */
+export interface RefsData {
+  /** By channel and session, the one that posted last at the end. */
+  readonly windows: Map<string, Map<string, Post>>;
+  count: number;
+}
+
+export function createRefsData(): RefsData {
+  return { windows: new Map(), count: 0 };
+}
+
+/** The window of a session: its last posts, for some time. */
+export const WINDOW = { posts: 1000, ms: 10 * 60_000 };
+/** What a node remembers over all sessions: about 20 MB. Beyond it, the oldest go early. */
+const POSTS_MOST = 100_000;
+
+export interface Refs {
+  /** The id under which this was posted, or undefined if it was not. */
+  find(
+    channel: string,
+    session: string,
+    ref: string,
+    hash: number,
+  ): number | "ref_reused" | undefined;
+  note(channel: string, session: string, ref: string, post: Post): void;
+  /** Takes a note back: it was not posted after all. */
+  undo(channel: string, session: string, ref: string): void;
+  expire(): void;
+}
+
+/** @param text a JSON string literal */
+export function hashOf(text: string): number {
+  return Bun.hash.xxHash32(text);
+}
+
+export function createRefs(data: RefsData, clock: Clock): Refs {
+  const { windows } = data;
+
+  function isOld(post: Post): boolean {
+    return post.id / 1000 < clock() - WINDOW.ms;
+  }
+
+  function drop(key: string, window: Map<string, Post>, ref: string): void {
+    if (window.delete(ref)) data.count--;
+    if (window.size === 0) windows.delete(key);
+  }
+
+  return {
+    find(channel, session, ref, hash) {
+      const key = keyOf(channel, session);
+      const window = windows.get(key);
+      const post = window?.get(ref);
+      if (window === undefined || post === undefined) return undefined;
+      if (isOld(post)) {
+        drop(key, window, ref);
+        return undefined;
+      }
+      return post.hash === hash ? post.id : "ref_reused";
+    },
+
+    note(channel, session, ref, post) {
+      const key = keyOf(channel, session);
+      const window = windows.get(key) ?? new Map<string, Post>();
+      windows.delete(key);
+      windows.set(key, window);
+      window.set(ref, post);
+      data.count++;
+      if (window.size > WINDOW.posts) drop(key, window, firstKey(window));
+      if (data.count > POSTS_MOST) {
+        const oldest = firstKey(windows);
+        const posts = windows.get(oldest)!;
+        drop(oldest, posts, firstKey(posts));
+      }
+    },
+
+    undo(channel, session, ref) {
+      const key = keyOf(channel, session);
+      const window = windows.get(key);
+      if (window !== undefined) drop(key, window, ref);
+    },
+
+    expire() {
+      for (const [key, window] of windows) {
+        for (const [ref, post] of window) {
+          if (!isOld(post)) return;
+          drop(key, window, ref);
+        }
+      }
+    },
+  };
+}
+
+/** A session's id has no space, so two different pairs never give one key. */
+function keyOf(channel: string, session: string): string {
+  return `${session} ${channel}`;
+}
+
+function firstKey<K>(map: ReadonlyMap<K, unknown>): K {
+  return map.keys().next().value as K;
+}

@@ -1,0 +1,139 @@
+import { CLOSE, type CodeName } from "./protocol/codes.ts";
+import {
+  decode,
+  errorFrame,
+  type Fault,
+  IDENTITY_REFUSED,
+  identityRefusedV1,
+} from "./protocol/codec.ts";
+import { fits, type Name, nameOf } from "./protocol/identifiers.ts";
+import { type Command, type HistoryQuery, PAGE } from "./protocol/schema.ts";
+import { type Rate, take } from "./limiter.ts";
+import type { Sessions } from "./sessions.ts";
+import type { Connection } from "./state.ts";
+
+/**
+ * From a client's frame to what is to be done about it. Nothing is done here but the counting on
+ * the connection itself; connection.ts performs the outcome.
+ */
+export type Outcome =
+  | { readonly do: "nothing" }
+  | { readonly do: "reply"; readonly frame: string }
+  | { readonly do: "close"; readonly with: (typeof CLOSE)[keyof typeof CLOSE] }
+  /** `text` is a JSON string literal. */
+  | { readonly do: "publish"; readonly text: string; readonly ref: string | undefined }
+  | { readonly do: "claim"; readonly name: Name; readonly session: string | undefined }
+  | { readonly do: "give up"; readonly session: string }
+  | { readonly do: "history"; readonly query: HistoryQuery }
+  | { readonly do: "presence" };
+
+export interface Rules {
+  /** Code points in a message. */
+  readonly textLimit: number;
+  readonly frames: Rate;
+  readonly heartbeats: Rate;
+  readonly sessions: Sessions;
+}
+
+const NOTHING: Outcome = { do: "nothing" };
+const PRESENCE: Outcome = { do: "presence" };
+const FLOODING: Outcome = { do: "close", with: CLOSE.flooding };
+
+/** Who is refused so often within so long, in milliseconds, has gone on against the rate limit. */
+const PATIENCE = { refusals: 100, ms: 10_000 };
+
+/**
+ * @param raw the frame as Bun gives it
+ * @param now milliseconds on the clock of the connection's own times
+ */
+export function decide(
+  connection: Connection,
+  raw: string | Uint8Array,
+  now: number,
+  rules: Rules,
+): Outcome {
+  connection.heardAt = now;
+  const command = decode(raw, connection.v1);
+  if (typeof command !== "string" && command.type === "heartbeat") {
+    const fullAt = take(rules.heartbeats, connection.heartbeatsFullAt, now);
+    if (fullAt === -1) return tooFast(connection, command, now);
+    connection.heartbeatsFullAt = fullAt;
+    connection.awaited = false;
+    return NOTHING;
+  }
+  const fullAt = take(rules.frames, connection.framesFullAt, now);
+  if (fullAt === -1) return tooFast(connection, command, now);
+  connection.framesFullAt = fullAt;
+  if (typeof command === "string") return refuse(connection, command, command);
+  switch (command.type) {
+    case "message":
+      return say(connection, command, rules);
+    case "identity":
+      return identify(connection, command, rules);
+    case "history":
+      return history(command);
+    case "presence":
+      return PRESENCE;
+  }
+}
+
+function say(
+  connection: Connection,
+  { text, ref }: Command & { type: "message" },
+  rules: Rules,
+): Outcome {
+  if (connection.name === undefined) return error("not_identified", ref);
+  if (!fits(text, rules.textLimit)) return error("text_too_long", ref);
+  if (!VISIBLE.test(text)) return error("text_blank", ref);
+  return { do: "publish", text: JSON.stringify(text), ref: connection.v1 ? ref : undefined };
+}
+
+/** A lone surrogate is no white space, and it is seen as a replacement character. */
+const VISIBLE = /[^\s\p{Default_Ignorable_Code_Point}]/u;
+
+function identify(
+  connection: Connection,
+  command: Command & { type: "identity" },
+  { sessions }: Rules,
+): Outcome {
+  let session: string | undefined;
+  if (connection.v1) {
+    const known = command.session === undefined ? undefined : sessions.idOf(command.session);
+    session = known ?? connection.session ?? sessions.create();
+    if (command.user === "") return { do: "give up", session };
+  }
+  const name = nameOf(command.user);
+  return name === undefined
+    ? identityRefused(connection, "name_invalid")
+    : { do: "claim", name, session };
+}
+
+function history({ after, before, limit = PAGE.usual }: Command & { type: "history" }): Outcome {
+  return { do: "history", query: { after, before, limit: Math.min(limit, PAGE.most) } };
+}
+
+/** The outcome of a frame that came against the rate limit. */
+function tooFast(connection: Connection, frame: Command | Fault, now: number): Outcome {
+  const refusals = (connection.refusals ??= []);
+  refusals.push(now);
+  if (refusals.length === PATIENCE.refusals) {
+    if (now - refusals.shift()! <= PATIENCE.ms) return FLOODING;
+  }
+  return refuse(connection, frame, "rate_limited");
+}
+
+function refuse(connection: Connection, frame: Command | Fault, code: CodeName | Fault): Outcome {
+  if (frame === "invalid_identity" || (typeof frame !== "string" && frame.type === "identity")) {
+    return identityRefused(connection, code === "invalid_identity" ? "invalid_field" : code);
+  }
+  const ref = typeof frame !== "string" && frame.type === "message" ? frame.ref : undefined;
+  return error(code as CodeName, connection.v1 ? ref : undefined);
+}
+
+function error(code: CodeName, ref?: string): Outcome {
+  return { do: "reply", frame: errorFrame(code, ref) };
+}
+
+function identityRefused(connection: Connection, code: CodeName): Outcome {
+  return { do: "reply", frame: connection.v1 ? identityRefusedV1(code) : IDENTITY_REFUSED };
+}

@@ -1,0 +1,75 @@
+import type { PathFault } from "../protocol/identifiers.ts";
+
+/** What plain HTTP requests are answered. Every answer is one sentence that says what to do. */
+
+/** The status and the sentence for a path that is no channel. */
+const FAULTS: Record<PathFault, { status: number; sentence: string }> = {
+  empty: {
+    status: 404,
+    sentence: "This path names no channel. Choose one, like /fishing.",
+  },
+  encoding: {
+    status: 400,
+    sentence: "This path is not percent-encoded UTF-8 (RFC 3986), so it names no channel.",
+  },
+  characters: {
+    status: 400,
+    sentence: "A channel's name has no control or text direction characters.",
+  },
+  length: {
+    status: 414,
+    sentence: "A channel's name has at most 128 characters.",
+  },
+  reserved: {
+    status: 404,
+    sentence: "Paths that begin with /-/ belong to the server, and it has nothing here.",
+  },
+};
+
+function sentence(status: number, text: string, headers: Record<string, string> = {}): Response {
+  return new Response(`${text}\n`, {
+    status,
+    headers: {
+      "Content-Type": "text/plain; charset=utf-8",
+      "Cache-Control": "no-store",
+      ...headers,
+    },
+  });
+}
+
+export function badPath(fault: PathFault): Response {
+  return sentence(FAULTS[fault].status, FAULTS[fault].sentence);
+}
+
+export function badRequest(): Response {
+  return sentence(400, "This request's Host header and path make no URL.");
+}
+
+export function badHandshake(): Response {
+  return sentence(400, "This is no complete WebSocket handshake (RFC 6455, section 4.2.1).");
+}
+
+export function badMethod(): Response {
+  return sentence(405, "A channel is read with GET and spoken to over a WebSocket.", {
+    Allow: "GET, HEAD",
+  });
+}
+
+/** @param url of the channel, as it was asked for */
+export function upgradeRequired(url: URL): Response {
+  const scheme = url.protocol === "https:" ? "wss" : "ws";
+  const address = `${scheme}://${url.host}${url.pathname}`;
+  return sentence(426, `This is a chat channel. Connect a WebSocket client to ${address}`, {
+    Upgrade: "websocket",
+    Connection: "Upgrade",
+  });
+}
+
+export function failed(): Response {
+  return sentence(500, "The server made a mistake with this request.");
+}
+
+/** The server's own paths, under `/-/`; undefined where there is nothing. */
+export function serverRoute(pathname: string): Response | undefined {
+  return pathname === "/-/health" ? sentence(200, "ok") : undefined;
+}

@@ -1,0 +1,128 @@
+import { parseArgs } from "node:util";
+import { version } from "../package.json";
+import { isBadPort, readConfig, SETTINGS } from "./config.ts";
+import { createLog } from "./log.ts";
+import { createServer, type Kept, type ShoalServer } from "./server.ts";
+
+/** The commands and the signals. Only here are the environment and the arguments read. */
+
+/** What the loads of this code hand on to each other under `bun --hot`, which runs it again. */
+interface Hot {
+  kept?: Kept;
+  /** Ends what the load before has started. */
+  dispose?: () => void;
+}
+
+const hot = ((globalThis as { shoal?: Hot }).shoal ??= {});
+hot.dispose?.();
+delete hot.dispose;
+
+const flags = Object.values(SETTINGS).map((setting) => ({
+  ...setting,
+  flag: setting.variable.toLowerCase().replaceAll("_", "-"),
+}));
+
+function help(): string {
+  const width = Math.max(...flags.map(({ flag }) => flag.length));
+  const lines = flags.map(({ flag, about, usual }) => {
+    return `  --${flag.padEnd(width)}  ${about}${usual === "" ? "" : ` (${usual})`}`;
+  });
+  return `Shoal ${version}: a WebSocket chat server. Every URL path is a channel.
+
+Usage: shoal [serve] [options]
+
+${lines.join("\n")}
+  --${"help".padEnd(width)}  this text
+  --${"version".padEnd(width)}  the version
+
+Each option can also be set as a variable of the environment or in a file .env in the folder where
+the server starts: --text-limit 500 is TEXT_LIMIT=500. An option goes before a variable.
+`;
+}
+
+/** Ends with a sentence on standard error: 2 for wrong words or settings, 1 for what failed. */
+function stop(status: 1 | 2, ...sentences: string[]): never {
+  for (const sentence of sentences) console.error(`shoal: ${sentence}`);
+  process.exit(status);
+}
+
+function readArguments(args: string[]): Record<string, string | undefined> {
+  try {
+    const { values, positionals } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        ...Object.fromEntries(flags.map(({ flag }) => [flag, { type: "string" as const }])),
+        help: { type: "boolean", short: "h" },
+        version: { type: "boolean", short: "v" },
+      },
+    });
+    if (values.help === true) {
+      console.log(help());
+      process.exit(0);
+    }
+    if (values.version === true) {
+      console.log(version);
+      process.exit(0);
+    }
+    const [command = "serve", ...others] = positionals;
+    if (command !== "serve" || others.length > 0) {
+      stop(2, `"${positionals.join(" ")}" is not a command. See shoal --help.`);
+    }
+    const given = values as Record<string, string | undefined>;
+    return Object.fromEntries(flags.map(({ flag, variable }) => [variable, given[flag]]));
+  } catch (error) {
+    return stop(2, `${(error as Error).message.split("\n")[0]} See shoal --help.`);
+  }
+}
+
+function serve(args: string[]): void {
+  const given = readArguments(args);
+  const wanted = Object.fromEntries(
+    Object.entries(given).filter(([, value]) => value !== undefined),
+  );
+  const read = readConfig({ ...process.env, ...wanted });
+  if ("faults" in read) return stop(2, ...read.faults);
+  const { config } = read;
+  const log = createLog({
+    level: config.logLevel,
+    readable: process.stdout.isTTY,
+    write: (line) => process.stdout.write(`${line}\n`),
+    clock: () => new Date(),
+  });
+
+  let server: ShoalServer;
+  try {
+    server = createServer(config, log, hot.kept);
+  } catch (error) {
+    return stop(1, `can not start: ${(error as Error).message}`);
+  }
+  const { url } = server;
+  if (hot.kept === undefined) {
+    log.info("listening", { url: url.href });
+    if (isBadPort(config.port)) {
+      const advice = "browsers refuse to connect to this port; other clients can";
+      log.warn("bad port", { port: config.port, advice });
+    }
+  }
+
+  let stopping = false;
+  function onSignal(signal: NodeJS.Signals): void {
+    if (stopping) process.exit(1);
+    stopping = true;
+    log.info("stopping", { signal });
+    server.drain().then(
+      () => process.exit(0),
+      (error: unknown) => stop(1, `could not stop cleanly: ${String(error)}`),
+    );
+  }
+  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+
+  hot.kept = server.kept;
+  hot.dispose = () => {
+    server.dispose();
+    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
+  };
+}
+
+serve(Bun.argv.slice(2));

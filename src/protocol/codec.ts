@@ -1,0 +1,186 @@
+import type { TObject } from "typebox";
+import { Compile, type Validator } from "typebox/compile";
+import { CODES, type CodeName } from "./codes.ts";
+import { type Command, PLAIN, REF_LIMIT, V1 } from "./schema.ts";
+
+/**
+ * Frames to commands, facts to frames. A frame's bytes are made here and nowhere else.
+ * Strings that come from clients are JSON string literals by the time they get here.
+ */
+
+/** Why a frame is no command. */
+export type Fault =
+  | "invalid_json"
+  | "not_an_object"
+  | "binary_frame"
+  | "unknown_type"
+  | "invalid_field"
+  | "invalid_identity";
+
+type Checks = ReadonlyMap<unknown, Validator>;
+
+const PLAIN_CHECKS = checks(PLAIN);
+const V1_CHECKS = checks(V1);
+
+/** A Map, since an object would find `toString` and `__proto__` among its types. */
+function checks(schemas: Record<string, TObject>): Checks {
+  return new Map(Object.entries(schemas).map(([type, schema]) => [type, Compile(schema)]));
+}
+
+/**
+ * The command in a client's frame, or why there is none. One parse and one compiled check.
+ *
+ * @param raw as Bun gives it: a string for a text frame, bytes for a binary one
+ * @param v1 whether the client speaks `shoal.v1`
+ */
+export function decode(raw: string | Uint8Array, v1: boolean): Command | Fault {
+  if (typeof raw !== "string") return "binary_frame";
+  let value: unknown;
+  try {
+    value = JSON.parse(raw);
+  } catch {
+    return "invalid_json";
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return "not_an_object";
+  const { type } = value as { type?: unknown };
+  const check = (v1 ? V1_CHECKS : PLAIN_CHECKS).get(type);
+  if (check === undefined) return "unknown_type";
+  if (!check.Check(value)) return type === "identity" ? "invalid_identity" : "invalid_field";
+  const command = value as Command;
+  if (v1 && !fieldsFit(command)) return "invalid_field";
+  return command;
+}
+
+/** What a schema can not say, or says too slowly. */
+function fieldsFit(command: Command): boolean {
+  if (command.type === "message") {
+    return command.ref === undefined || (command.ref !== "" && command.ref.length <= REF_LIMIT);
+  }
+  if (command.type === "history")
+    return command.after === undefined || command.before === undefined;
+  return true;
+}
+
+/**
+ * A message that has its place in a channel.
+ * `text` and `user` are JSON string literals, quotes included: encoded once, however often sent.
+ */
+export interface Message {
+  /** Microseconds since the epoch, strictly rising within a channel, below 2^53. */
+  readonly id: number;
+  /** The id before it in its channel; 0 where there is none. */
+  readonly prev: number;
+  readonly text: string;
+  readonly user: string;
+}
+
+function plainFields(message: Message): string {
+  const timestamp = Math.floor(message.id / 1_000_000);
+  return `"text":${message.text},"timestamp":${timestamp},"user":${message.user}`;
+}
+
+function v1Fields(message: Message): string {
+  return `${plainFields(message)},"id":${message.id},"prev":${message.prev}`;
+}
+
+export function messageFrame(message: Message): string {
+  return `{"type":"message",${plainFields(message)}}`;
+}
+
+export function messageFrameV1(message: Message): string {
+  return `{"type":"message",${v1Fields(message)}}`;
+}
+
+export function connectionFrame(channel: string): string {
+  return `{"type":"connection","id":${JSON.stringify(channel)}}`;
+}
+
+/** What a client with the subprotocol is told at the start: the server's settings. */
+export interface Terms {
+  /** Seconds between two heartbeats. */
+  readonly heartbeat: number;
+  readonly limits: {
+    /** Code points in a message. */
+    readonly text: number;
+    /** Frames a second over time (0: no limit), and at once. */
+    readonly rate: number;
+    readonly burst: number;
+    /** Messages that are kept of a channel. */
+    readonly history: number;
+  };
+}
+
+/** @param last the channel's last id, 0 where there is none */
+export function connectionFrameV1(channel: string, last: number, terms: Terms): string {
+  const { heartbeat, limits } = terms;
+  return JSON.stringify({ type: "connection", id: channel, last, heartbeat, limits });
+}
+
+export const HEARTBEAT_NAMED = '{"type":"heartbeat","authenticated":"true"}';
+export const HEARTBEAT_UNNAMED = '{"type":"heartbeat","authenticated":"false"}';
+export const IDENTITY_GRANTED = '{"type":"identity","success":"true"}';
+export const IDENTITY_REFUSED = '{"type":"identity","success":"false"}';
+
+export function identityFrameV1(user: string, session: string): string {
+  return JSON.stringify({ type: "identity", success: "true", user, session });
+}
+
+export function identityRefusedV1(code: CodeName): string {
+  return JSON.stringify({ type: "identity", success: "false", code, message: CODES[code].message });
+}
+
+/** @param ref of the message that was refused, where it had one */
+export function errorFrame(code: CodeName, ref?: string): string {
+  return JSON.stringify({ type: "error", code, message: CODES[code].message, ref });
+}
+
+export function ackFrame(ref: string, id: number): string {
+  return `{"type":"ack","ref":${JSON.stringify(ref)},"id":${id}}`;
+}
+
+/** Most bytes of a history frame, unless its first message alone is longer. */
+const PAGE_BYTES = 256 * 1024;
+
+/** Messages of a channel's history, oldest first. */
+export interface Page {
+  readonly messages: readonly Message[];
+  /** Whether the chain of `prev` is broken between the `after` that was asked for and the page. */
+  readonly gap: boolean;
+  /** Whether more is kept in the direction that was asked for. */
+  readonly more: boolean;
+}
+
+/**
+ * A page as one frame of at most 256 KiB, or of one message. What has no room is left out at the
+ * far end: the newest of a page that goes forward, the oldest of one that goes back.
+ */
+export function historyFrame(page: Page, forward: boolean): string {
+  const { messages } = page;
+  const parts: string[] = [];
+  let bytes = 64;
+  for (let at = 0; at < messages.length; at++) {
+    const message = messages[forward ? at : messages.length - 1 - at]!;
+    const part = `{${v1Fields(message)}}`;
+    bytes += Buffer.byteLength(part) + 1;
+    if (bytes > PAGE_BYTES && at > 0) break;
+    parts.push(part);
+  }
+  if (!forward) parts.reverse();
+  const more = page.more || parts.length < messages.length;
+  return `{"type":"history","messages":[${parts.join(",")}],"gap":"${page.gap}","more":"${more}"}`;
+}
+
+/** Everyone in a channel. Without `names` there are too many to name. */
+export interface Roster {
+  /** Connections, those without a name too. */
+  readonly count: number;
+  readonly names?: readonly string[];
+}
+
+export function rosterFrame(roster: Roster): string {
+  return JSON.stringify({ type: "presence", count: roster.count, names: roster.names });
+}
+
+export function presenceFrame(count: number, joined: string[], left: string[]): string {
+  return JSON.stringify({ type: "presence", count, joined, left });
+}

@@ -1,0 +1,191 @@
+import type { Server } from "bun";
+import type { Broker, BrokerEvents } from "./broker/broker.ts";
+import { createMemoryBroker, createMemoryData, type MemoryData } from "./broker/memory.ts";
+import type { Config } from "./config.ts";
+import { answerPresence, createEdge, type Peer, presenceTopic, replaced } from "./connection.ts";
+import { createFanout } from "./fanout.ts";
+import {
+  badHandshake,
+  badMethod,
+  badPath,
+  badRequest,
+  failed,
+  serverRoute,
+  upgradeRequired,
+} from "./http/routes.ts";
+import { rate } from "./limiter.ts";
+import type { Log } from "./log.ts";
+import { createPresence, type PresenceData } from "./presence.ts";
+import { channelOfPath } from "./protocol/identifiers.ts";
+import { createSessions } from "./sessions.ts";
+import { createState, type State } from "./state.ts";
+
+/** The wiring: the parts are made here and joined, and here alone are the listener and the timer. */
+
+/** What lives through a reload of the code: plain data and the listener. */
+export interface Kept {
+  readonly state: State<Peer>;
+  readonly presence: PresenceData<Peer>;
+  readonly broker: MemoryData;
+  listener: Server<Peer> | undefined;
+}
+
+export interface ShoalServer {
+  /** Where it listens, like `http://localhost:6060/`. */
+  readonly url: URL;
+  /** What the next load of the code goes on with. */
+  readonly kept: Kept;
+  /** Ends what this load of the code has started, but no connection. */
+  dispose(): void;
+  /** Takes no new connections, closes all with 1001, and is done once they are gone. */
+  drain(): Promise<void>;
+}
+
+/** An answer to a heartbeat costs little, and many at once do no harm. */
+const HEARTBEATS = { rate: 10, burst: 100 };
+/** How often the timer runs, at most, and how often the broker is told to renew: milliseconds. */
+const TICK = 100;
+const RENEW = 1000;
+/** Seconds without a sign of life: Bun pings at half of it, and takes 8 to 960. */
+const IDLE = { least: 8, most: 960, intervals: 2 };
+/** The longest that a drain waits for the clients' answers, in milliseconds. */
+const DRAIN = 1000;
+
+/**
+ * Starts a server.
+ *
+ * @param kept what the load of the code before this one has left
+ * @throws where the port is taken, or a TLS file can not be used
+ */
+export function createServer(config: Config, log: Log, kept?: Kept): ShoalServer {
+  const clock = () => performance.now();
+  const heartbeat = config.heartbeatInterval * 1000;
+  const all: Kept = kept ?? {
+    state: createState<Peer>(heartbeat, clock()),
+    presence: new Map(),
+    broker: createMemoryData(),
+    listener: undefined,
+  };
+
+  const publish = (topic: string, frame: string) => all.listener?.publish(topic, frame);
+  const fanout = createFanout(publish);
+  const presence = createPresence<Peer>(all.presence, {
+    roster: (channel) => broker.roster(channel),
+    publish: (channel, frame) => publish(presenceTopic(channel), frame),
+    answer: answerPresence,
+    failed: (error) => log.error("presence failed", { error: String(error) }),
+  });
+  const events: BrokerEvents = {
+    message(id, message) {
+      const channel = all.state.channels.get(id);
+      if (channel !== undefined) fanout.message(channel, message);
+    },
+    presence: (id, change) => presence.change(id, change, clock()),
+    replaced: (_, holder) => replaced(holder as Peer),
+  };
+  const broker: Broker = createMemoryBroker(
+    all.broker,
+    {
+      history: { limit: 100, ttl: 3_600_000, memory: 64 * 1024 * 1024 },
+      names: { grace: 30_000, heldFor: heartbeat },
+    },
+    Date.now,
+    events,
+  );
+
+  const idle = Math.ceil(config.heartbeatInterval * IDLE.intervals);
+  const idleTimeout = Math.min(Math.max(idle, IDLE.least), IDLE.most);
+  const edge = createEdge({
+    state: all.state,
+    presence,
+    broker,
+    rules: {
+      textLimit: config.textLimit,
+      frames: rate(config.messageRate, config.messageBurst),
+      heartbeats: rate(HEARTBEATS.rate, HEARTBEATS.burst),
+      sessions: createSessions(broker.secret),
+    },
+    terms: {
+      heartbeat: config.heartbeatInterval,
+      limits: {
+        text: config.textLimit,
+        rate: config.messageRate,
+        burst: config.messageBurst,
+        history: 100,
+      },
+    },
+    deadAfter: idleTimeout * 1000,
+    clock,
+    log,
+  });
+
+  function fetch(request: Request, server: Server<Peer>): Response | undefined {
+    // A malformed Host header makes no URL.
+    const url = URL.parse(request.url, "http://localhost");
+    if (url === null) return badRequest();
+    const own = serverRoute(url.pathname);
+    if (own !== undefined) return own;
+    const channel = channelOfPath(url.pathname);
+    if ("fault" in channel) return badPath(channel.fault);
+    if (request.headers.get("upgrade")?.toLowerCase() === "websocket") {
+      return edge.upgrade(request, server, channel.id) ? undefined : badHandshake();
+    }
+    return request.method === "GET" || request.method === "HEAD"
+      ? upgradeRequired(url)
+      : badMethod();
+  }
+
+  const options = {
+    port: config.port,
+    hostname: config.host,
+    ...(config.tlsCert === ""
+      ? {}
+      : { tls: { cert: Bun.file(config.tlsCert), key: Bun.file(config.tlsKey) } }),
+    development: false,
+    fetch,
+    error(error: unknown) {
+      log.error("request failed", { error: String(error) });
+      return failed();
+    },
+    websocket: {
+      data: {} as Peer,
+      ...edge.handlers,
+      idleTimeout,
+      // An emoji in JSON can take 12 bytes; the rest is room for the frame around the text.
+      maxPayloadLength: 12 * config.textLimit + 1024,
+      backpressureLimit: config.sendBuffer,
+      // Never a connection with holes in what it was sent: who does not read is cut.
+      closeOnBackpressureLimit: true,
+    },
+  };
+  if (all.listener === undefined) all.listener = Bun.serve(options);
+  else all.listener.reload(options);
+  const listener = all.listener;
+
+  let renewed = clock();
+  const timer = setInterval(
+    () => {
+      const now = clock();
+      edge.heartbeat();
+      presence.flush(now);
+      if (now - renewed < RENEW) return;
+      renewed = now;
+      broker.renew();
+    },
+    Math.min(TICK, heartbeat / 10),
+  );
+
+  return {
+    url: listener.url,
+    kept: all,
+    dispose: () => clearInterval(timer),
+    async drain() {
+      clearInterval(timer);
+      const stopped = listener.stop();
+      edge.drain();
+      await Promise.race([stopped, Bun.sleep(DRAIN)]);
+      await listener.stop(true);
+      await broker.close();
+    },
+  };
+}

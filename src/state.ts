@@ -1,0 +1,193 @@
+import type { Name } from "./protocol/identifiers.ts";
+
+/**
+ * What this node knows of its own connections: who is in which channel, under which name, and when
+ * each is due for a heartbeat. Plain data and functions that take `now`; no socket, no timer.
+ * All times are milliseconds on one clock that never steps back.
+ */
+
+/** A channel with at least one connection on this node. */
+export interface Channel {
+  readonly id: string;
+  /** The topics that its connections subscribe to, by what they speak. */
+  readonly plainTopic: string;
+  readonly v1Topic: string;
+  /** How many connections are subscribed to each. */
+  plain: number;
+  v1: number;
+  /** How many connections are here or on their way in. */
+  held: number;
+}
+
+/** One connection. */
+export interface Connection {
+  readonly channel: Channel;
+  /** Whether it speaks `shoal.v1`. */
+  readonly v1: boolean;
+  /** The name it holds, and the same as a JSON string literal once it was needed. */
+  name: Name | undefined;
+  user: string | undefined;
+  /** The id of its session, once it has one. */
+  session: string | undefined;
+  /** Whether a heartbeat that was sent under this name is still unanswered. */
+  awaited: boolean;
+  /** When it was last heard of. */
+  heardAt: number;
+  /** When its buckets will be full; see limiter.ts. */
+  framesFullAt: number;
+  heartbeatsFullAt: number;
+  /** When its latest frames were refused as too fast, oldest first. */
+  refusals: number[] | undefined;
+  /** Its place among the heartbeats: a slot of the wheel, and where in it; -1 when in none. */
+  slot: number;
+  place: number;
+}
+
+/**
+ * The heartbeats: a wheel whose slots together last one interval. A connection sits in one slot,
+ * drawn at random, so that those who come at once are spread; each turn passes it once.
+ */
+export interface Wheel<C extends Connection> {
+  readonly slots: C[][];
+  /** Milliseconds that a slot lasts. */
+  readonly width: number;
+  /** How many slots have passed since the clock began. */
+  passed: number;
+}
+
+export interface State<C extends Connection> {
+  readonly channels: Map<string, Channel>;
+  readonly wheel: Wheel<C>;
+}
+
+/** About how long a slot lasts, in milliseconds, and between how many slots a wheel has. */
+const SLOT = 100;
+const SLOTS = { least: 10, most: 600 };
+
+/** @param interval milliseconds between two heartbeats of a connection */
+export function createState<C extends Connection>(interval: number, now: number): State<C> {
+  const wanted = Math.round(interval / SLOT);
+  const slots = Math.min(Math.max(wanted, SLOTS.least), SLOTS.most);
+  const width = interval / slots;
+  return {
+    channels: new Map(),
+    wheel: {
+      slots: Array.from({ length: slots }, () => []),
+      width,
+      passed: Math.floor(now / width),
+    },
+  };
+}
+
+/** The channel of this id for a connection on its way in; {@link leave} gives it back. */
+export function arrive(channels: Map<string, Channel>, id: string): Channel {
+  let channel = channels.get(id);
+  if (channel === undefined) {
+    channel = { id, plainTopic: `plain/${id}`, v1Topic: `v1/${id}`, plain: 0, v1: 0, held: 0 };
+    channels.set(id, channel);
+  }
+  channel.held++;
+  return channel;
+}
+
+/** A connection that has no name and, until {@link enter}, no heartbeats. */
+export function newConnection(channel: Channel, v1: boolean, now: number): Connection {
+  return {
+    channel,
+    v1,
+    name: undefined,
+    user: undefined,
+    session: undefined,
+    awaited: false,
+    heardAt: now,
+    framesFullAt: 0,
+    heartbeatsFullAt: 0,
+    refusals: undefined,
+    slot: -1,
+    place: -1,
+  };
+}
+
+/**
+ * Puts a connection into its channel and among the heartbeats: its first comes after a random part
+ * of one interval.
+ *
+ * @param random a number from 0 up to, but not including, 1
+ */
+export function enter<C extends Connection>(state: State<C>, connection: C, random: number): void {
+  const { channel } = connection;
+  if (connection.v1) channel.v1++;
+  else channel.plain++;
+  const { slots, passed } = state.wheel;
+  connection.slot = (passed + 1 + Math.floor(random * slots.length)) % slots.length;
+  const slot = slots[connection.slot]!;
+  connection.place = slot.length;
+  slot.push(connection);
+}
+
+/** Takes a connection out again. The channel is forgotten with its last one. */
+export function leave<C extends Connection>(state: State<C>, connection: C): void {
+  const { channel } = connection;
+  if (--channel.held === 0) state.channels.delete(channel.id);
+  if (connection.slot === -1) return;
+  if (connection.v1) channel.v1--;
+  else channel.plain--;
+  const slot = state.wheel.slots[connection.slot]!;
+  const last = slot.pop()!;
+  if (last !== connection) {
+    slot[connection.place] = last;
+    last.place = connection.place;
+  }
+  connection.slot = -1;
+}
+
+/** The connection holds this name from now on, and no heartbeat counts against it yet. */
+export function identify(connection: Connection, name: Name): void {
+  if (connection.name === undefined) connection.awaited = false;
+  connection.name = name;
+  connection.user = undefined;
+}
+
+/** The connection holds no name any more. */
+export function unname(connection: Connection): void {
+  connection.name = undefined;
+  connection.user = undefined;
+  connection.awaited = false;
+}
+
+/** The connection's name as a JSON string literal; only for one that has a name. */
+export function userOf(connection: Connection): string {
+  return (connection.user ??= JSON.stringify(connection.name?.shown));
+}
+
+/**
+ * Calls `due` for every connection whose heartbeat has come due since the last sweep, once each
+ * however long that was. `due` may take connections out.
+ */
+export function sweep<C extends Connection>(
+  state: State<C>,
+  now: number,
+  due: (connection: C) => void,
+): void {
+  const { wheel } = state;
+  const { slots, width } = wheel;
+  const passed = Math.floor(now / width);
+  const first = Math.max(wheel.passed + 1, passed - slots.length + 1);
+  wheel.passed = Math.max(passed, wheel.passed);
+  for (let turn = first; turn <= passed; turn++) {
+    const slot = slots[turn % slots.length]!;
+    // Backwards: one that leaves is replaced by the last, which was visited already.
+    for (let place = slot.length - 1; place >= 0; place--) due(slot[place]!);
+  }
+}
+
+/**
+ * Notes that a heartbeat goes out to this connection.
+ *
+ * @returns whether the one before it went unanswered under the same name, which is lost by that
+ */
+export function heartbeatDue(connection: Connection): boolean {
+  const lost = connection.awaited;
+  connection.awaited = connection.name !== undefined && !lost;
+  return lost;
+}
