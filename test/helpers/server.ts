@@ -1,0 +1,31 @@
+import { type Config, readConfig } from "../../src/config.ts";
+import { createLog } from "../../src/log.ts";
+import { createServer, type ShoalServer } from "../../src/server.ts";
+
+export interface TestServer extends ShoalServer {
+  /** Like `http://127.0.0.1:41234`, and the same with ws. */
+  readonly http: string;
+  readonly ws: string;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** A silent server in this process, on a free port, for as long as `await using` keeps it. */
+export async function serve(settings: Partial<Config> = {}): Promise<TestServer> {
+  const read = readConfig({});
+  if ("faults" in read) throw new Error(read.faults.join("\n"));
+  const config: Config = { ...read.config, port: 0, host: "127.0.0.1", ...settings };
+  const log = createLog({
+    level: config.logLevel === "info" ? "silent" : config.logLevel,
+    readable: true,
+    write: (line) => console.log(line),
+    clock: () => new Date(),
+  });
+  const server = createServer(config, log);
+  const http = server.url.href.slice(0, -1);
+  return {
+    ...server,
+    http,
+    ws: http.replace("http", "ws"),
+    [Symbol.asyncDispose]: () => server.drain(),
+  };
+}
