@@ -76,7 +76,7 @@ function readArguments(args: string[]): Record<string, string | undefined> {
   }
 }
 
-function serve(args: string[]): void {
+async function serve(args: string[]): Promise<void> {
   const given = readArguments(args);
   const wanted = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined),
@@ -93,7 +93,7 @@ function serve(args: string[]): void {
 
   let server: ShoalServer;
   try {
-    server = createServer(config, log, hot.kept);
+    server = await createServer(config, log, hot.kept);
   } catch (error) {
     return stop(1, `can not start: ${(error as Error).message}`);
   }
@@ -125,4 +125,4 @@ function serve(args: string[]): void {
   };
 }
 
-serve(Bun.argv.slice(2));
+await serve(Bun.argv.slice(2));

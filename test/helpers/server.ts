@@ -20,7 +20,7 @@ export async function serve(settings: Partial<Config> = {}): Promise<TestServer>
     write: (line) => console.log(line),
     clock: () => new Date(),
   });
-  const server = createServer(config, log);
+  const server = await createServer(config, log);
   const http = server.url.href.slice(0, -1);
   return {
     ...server,
