@@ -162,9 +162,12 @@ function anyText(allowed: string): Pick<Setting<string>, "allowed" | "read"> {
 /**
  * The config in these variables, with the usual value for each that is missing or empty; or every
  * fault in them, a sentence each.
+ *
+ * @param isFile whether there is a file at this path that can be read
  */
 export function readConfig(
   env: Readonly<Record<string, string | undefined>>,
+  isFile: (path: string) => boolean,
 ): { readonly config: Config } | { readonly faults: readonly string[] } {
   const faults: string[] = [];
   const values: Record<string, unknown> = {};
@@ -179,6 +182,12 @@ export function readConfig(
   const config = values as unknown as Config;
   if ((config.tlsCert === "") !== (config.tlsKey === "")) {
     faults.push("TLS_CERT and TLS_KEY go together: set both, or neither.");
+  }
+  for (const { variable } of [SETTINGS.tlsCert, SETTINGS.tlsKey]) {
+    const path = env[variable]?.trim() ?? "";
+    if (path !== "" && !isFile(path)) {
+      faults.push(`${variable} is ${JSON.stringify(path)}, but no file can be read there.`);
+    }
   }
   return faults.length > 0 ? { faults } : { config: Object.freeze(config) };
 }

@@ -170,8 +170,16 @@ export async function createServer(config: Config, log: Log, kept?: Kept): Promi
       closeOnBackpressureLimit: true,
     },
   };
-  if (all.listener === undefined) all.listener = Bun.serve(options);
-  else all.listener.reload(options);
+  if (all.listener === undefined) {
+    try {
+      all.listener = Bun.serve(options);
+    } catch (error) {
+      await broker.close();
+      const tls = config.tlsCert === "" ? "" : ` with ${config.tlsCert} and ${config.tlsKey}`;
+      const { message } = error as Error;
+      throw new Error(`HOST ${config.host}, PORT ${config.port}${tls} can not be used: ${message}`);
+    }
+  } else all.listener.reload(options);
   const listener = all.listener;
 
   let renewed = clock();
@@ -187,8 +195,12 @@ export async function createServer(config: Config, log: Log, kept?: Kept): Promi
     Math.min(TICK, heartbeat / 10),
   );
 
+  // "All addresses" is none that a browser can open.
+  const url = new URL(listener.url);
+  if (url.hostname === "0.0.0.0" || url.hostname === "[::]") url.hostname = "localhost";
+
   return {
-    url: listener.url,
+    url,
     kept: all,
     dispose: () => clearInterval(timer),
     async drain() {

@@ -1,4 +1,4 @@
-import { Database } from "bun:sqlite";
+import { Database, type Statement } from "bun:sqlite";
 import { closeSync, openSync } from "node:fs";
 import type { Message } from "../protocol/codec.ts";
 import type { Posted } from "./refs.ts";
@@ -130,9 +130,19 @@ function read(database: Database, refsSince: number): Contents {
   };
 }
 
-/** Makes the function that writes a batch, with its statements prepared. */
-function writer(database: Database): (batch: Batch, refsSince: number) => void {
-  const prepare = (sql: string) => database.prepare(sql);
+interface Writer {
+  write(batch: Batch, refsSince: number): void;
+  close(): void;
+}
+
+/** Prepares the statements that write a batch. */
+function writer(database: Database): Writer {
+  const statements: Statement[] = [];
+  function prepare(sql: string): Statement {
+    const statement = database.prepare(sql);
+    statements.push(statement);
+    return statement;
+  }
   const message = prepare("INSERT INTO messages VALUES (?, ?, ?, ?, ?)");
   const channel = prepare("INSERT OR REPLACE INTO channels VALUES (?, ?)");
   const ref = prepare("INSERT OR REPLACE INTO refs VALUES (?, ?, ?, ?, ?)");
@@ -163,7 +173,18 @@ function writer(database: Database): (batch: Batch, refsSince: number) => void {
       else name.run(id, key, row.shown, row.session, row.since, row.until);
     }
   });
-  return (batch, refsSince) => write.immediate(batch, refsSince);
+  return {
+    write: (batch, refsSince) => write.immediate(batch, refsSince),
+    close() {
+      // SQLite holds on to the file as long as there is a statement.
+      for (const statement of statements) statement.finalize();
+    },
+  };
+}
+
+function reasonOf(error: unknown): string {
+  const { code, message } = error as { code?: string; message: string };
+  return code === "SQLITE_BUSY" ? "another process uses it" : message;
 }
 
 declare const self: Worker;
@@ -171,19 +192,19 @@ declare const self: Worker;
 /** Answers each order with one reply, in turn. */
 function serve(): void {
   let database: Database | undefined;
-  let write: ReturnType<typeof writer> | undefined;
+  let writes: Writer | undefined;
 
   function obey(order: Order): Reply {
     switch (order.do) {
       case "open":
         database = open(order.path);
-        write = writer(database);
+        writes = writer(database);
         return { done: "open", contents: read(database, order.refsSince) };
       case "write":
-        write?.(order.batch, order.refsSince);
+        writes?.write(order.batch, order.refsSince);
         return { done: "write" };
       case "close":
-        database?.run("PRAGMA wal_checkpoint(TRUNCATE)");
+        writes?.close();
         database?.close();
         return { done: "close" };
     }
@@ -193,8 +214,7 @@ function serve(): void {
     try {
       postMessage(obey(data));
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      postMessage({ done: "failed", reason } satisfies Reply);
+      postMessage({ done: "failed", reason: reasonOf(error) } satisfies Reply);
     }
   };
 }
