@@ -95,10 +95,14 @@ export async function createServer(
   };
 
   const publish = (topic: string, frame: string) => all.listener?.publish(topic, frame);
-  const fanout = createFanout(publish);
+  const fanout = createFanout(publish, { window: config.fanoutWindow, clock });
   const presence = createPresence<Peer>(all.presence, {
     roster: (channel) => broker.roster(channel),
-    publish: (channel, frame) => publish(presenceTopic(channel), frame),
+    publish(id, frame) {
+      const channel = all.state.channels.get(id);
+      if (channel !== undefined) fanout.flush(channel);
+      publish(presenceTopic(id), frame);
+    },
     answer: answerPresence,
     failed: (error) => log.error("presence failed", { error: String(error) }),
   });
@@ -124,6 +128,7 @@ export async function createServer(
     state: all.state,
     presence,
     broker,
+    fanout,
     rules: {
       textLimit: config.textLimit,
       frames: rate(config.messageRate, config.messageBurst),
@@ -218,10 +223,14 @@ export async function createServer(
   return {
     url,
     kept: all,
-    dispose: () => clearInterval(timer),
+    dispose() {
+      clearInterval(timer);
+      fanout.flushAll();
+    },
     async drain() {
       clearInterval(timer);
       const stopped = listener.stop();
+      fanout.flushAll();
       edge.drain();
       await Promise.race([stopped, Bun.sleep(DRAIN)]);
       await listener.stop(true);
