@@ -25,6 +25,11 @@ export type * from "./api.ts";
 /** After these, the same frame may work later. */
 const LATER = new Set(["rate_limited", "unavailable", "unknown", "busy"]);
 const CLOSED = { type: "error", code: "closed", message: "This chat is closed." } as const;
+const TOO_LONG = {
+  type: "error",
+  code: "text_too_long",
+  message: 'This "text" is longer than the server allows.',
+} as const;
 const NO_PAGE: HistoryFrame = { type: "history", messages: [], gap: "false", more: "false" };
 /** Messages in a page: where the options say nothing, and at most. */
 const PAGE = { usual: 50, most: 200 };
@@ -54,6 +59,8 @@ export function connect(url: string | URL, options: ChatOptions = {}): Chat {
   let state: ChatState = "connecting";
   let plain = false;
   let limits = PLAIN_LIMITS;
+  /** Code points in a message. */
+  let textLimit = Infinity;
   let fullAt = 0;
   let paceTimer: ReturnType<typeof setTimeout> | undefined;
   /** How often the server has said "later", in a row. */
@@ -116,6 +123,8 @@ export function connect(url: string | URL, options: ChatOptions = {}): Chat {
     for (const lane of named ? [pages, messages] : [names, pages]) {
       const ask = lane.asks[0];
       if (state !== "open" || ask === undefined || lane.busy) continue;
+      // A frame far too long would cost the connection, again and again.
+      if ((textOf(ask)?.length ?? 0) > 2 * textLimit) return answered(lane, TOO_LONG);
       const room = pace(limits, fullAt, performance.now());
       if ("wait" in room) {
         clearTimeout(paceTimer);
@@ -197,6 +206,7 @@ export function connect(url: string | URL, options: ChatOptions = {}): Chat {
     plain = frame.last === undefined;
     tail = frame.last ?? 0;
     limits = frame.limits ?? PLAIN_LIMITS;
+    textLimit = frame.limits?.text ?? Infinity;
     fullAt = refusals = 0;
     granted = false;
     held = present = undefined;
