@@ -257,7 +257,7 @@ export function connect(url: string | URL, options: ChatOptions = {}): Chat {
 
   /** The answer to what nobody awaits the answer of. */
   function unasked(answer: ServerFrame): void {
-    if (answer.type === "error") emitError(answer);
+    if (answer.type === "error" && state !== "closed") emitError(answer);
   }
 
   function identity(frame: ServerFrame & { type: "identity" }): void {

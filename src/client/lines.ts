@@ -4,9 +4,9 @@ import type { ChatMessage } from "./api.ts";
 
 const CONTROL = /[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}\p{Surrogate}]/gu;
 
-/** A text without a character that a terminal would obey: each is seen as U+FFFD. */
+/** A text without a character that a terminal would obey: each is seen as U+FFFD, a tab as spaces. */
 export function clean(text: string): string {
-  return text.replace(CONTROL, "\ufffd");
+  return text.replaceAll("\t", "    ").replace(CONTROL, "\ufffd");
 }
 
 /** A text as one line: a line break is seen as a space. */

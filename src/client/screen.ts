@@ -1,6 +1,7 @@
-import { clearLine, clearScreenDown, createInterface, cursorTo, moveCursor } from "node:readline";
+import { emitKeypressEvents } from "node:readline";
 import type { ReadStream, WriteStream } from "node:tty";
 import { connect, type PresenceEvent, type StateEvent } from "./client.ts";
+import { edit, EMPTY, type Key, view } from "./editor.ts";
 import { clean, screenLine } from "./lines.ts";
 
 export interface ScreenOptions {
@@ -17,6 +18,8 @@ const HELP = `/name NAME  take a name, or another one
 /quit       leave the channel
 //text      a message that begins with a slash`;
 
+const NAMELESS = "To talk, take a name: /name NAME";
+
 /** Milliseconds that messages on their way get when one quits. */
 const FAREWELL = 2000;
 
@@ -28,24 +31,27 @@ const FAREWELL = 2000;
 export async function screen(options: ScreenOptions): Promise<number> {
   const { url, name, colours, input, output } = options;
   const chat = connect(url, { presence: true, ...(name === undefined ? {} : { name }) });
-  const prompt = createInterface({ input, output, prompt: "> ", terminal: true });
   const quit = Promise.withResolvers<void>();
   const sending = new Set<Promise<void>>();
   let present: PresenceEvent | undefined;
   let day = "";
+  let ended = false;
+  let line = EMPTY;
+  /** What was entered, and which of it is in the input line. */
+  const entered: string[] = [];
+  let recalled = 0;
 
-  /** Writes lines above the input line, which stays as it was. */
+  /** Draws the input line anew, and before it what is to stand above it. */
+  function draw(above = ""): void {
+    if (ended) return void output.write(above);
+    const prompt = `${clean(chat.user ?? "")}> `;
+    const start = Bun.stringWidth(prompt);
+    const { text, cursor } = view(line, Math.max(output.columns - start, 2));
+    output.write(`\r\x1b[K${above}${prompt}${text}\x1b[${start + cursor + 1}G`);
+  }
+
   function print(lines: string): void {
-    const { line, cursor } = prompt;
-    // Emptied by keys, so that readline knows how many rows it takes.
-    prompt.write(null, { ctrl: true, name: "e" });
-    prompt.write(null, { ctrl: true, name: "u" });
-    cursorTo(output, 0);
-    clearLine(output, 0);
-    output.write(`${lines}\n`);
-    prompt.prompt();
-    prompt.write(line);
-    for (let at = line.length; at > cursor; at--) prompt.write(null, { name: "left" });
+    draw(`${lines}\n`);
   }
 
   function note(sentence: string): void {
@@ -79,7 +85,9 @@ export async function screen(options: ScreenOptions): Promise<number> {
     if (chat.state !== "open") note(`To be sent: ${text}`);
     const sent = chat.send(text).sent.then((outcome) => {
       sending.delete(sent);
-      if (!outcome.ok && outcome.code !== "closed") note(`Not sent: ${text}\n${outcome.message}`);
+      if (outcome.ok || outcome.code === "closed") return;
+      const why = outcome.code === "not_identified" ? NAMELESS : outcome.message;
+      note(`Not sent: ${text}\n${why}`);
     });
     sending.add(sent);
   }
@@ -98,8 +106,8 @@ export async function screen(options: ScreenOptions): Promise<number> {
     note(`${people} (${count} ${count === 1 ? "connection" : "connections"})`);
   }
 
-  function command(line: string): void {
-    const [word = "", ...rest] = line.split(" ");
+  function command(text: string): void {
+    const [word = "", ...rest] = text.split(" ");
     switch (word) {
       case "/name":
         return void identify(rest.join(" ").trim());
@@ -116,19 +124,37 @@ export async function screen(options: ScreenOptions): Promise<number> {
     }
   }
 
-  prompt.on("line", (line) => {
-    // What was typed comes back as a message.
-    const width = Bun.stringWidth(prompt.getPrompt() + line);
-    moveCursor(output, 0, -(Math.floor(width / output.columns) + 1));
-    cursorTo(output, 0);
-    clearScreenDown(output);
-    prompt.prompt();
-    if (line.startsWith("//")) send(line.slice(1));
-    else if (line.startsWith("/")) command(line);
-    else if (line.trim() !== "") send(line);
-  });
-  prompt.on("close", quit.resolve);
-  prompt.on("SIGINT", quit.resolve);
+  function enter(text: string): void {
+    if (text.startsWith("//")) send(text.slice(1));
+    else if (text.startsWith("/")) command(text);
+    else if (text.trim() !== "") send(text);
+  }
+
+  function recall(step: number): void {
+    recalled = Math.min(Math.max(recalled + step, 0), entered.length);
+    line = { before: entered[recalled] ?? "", after: "" };
+  }
+
+  function onKey(text: string | undefined, key: Key): void {
+    const typed = line.before + line.after;
+    if (key.ctrl === true && (key.name === "c" || (key.name === "d" && typed === ""))) {
+      return quit.resolve();
+    }
+    if (key.name === "return" || key.name === "enter") {
+      line = EMPTY;
+      if (typed !== "") recalled = entered.push(typed);
+      draw();
+      return enter(typed);
+    }
+    if (key.name === "up") recall(-1);
+    else if (key.name === "down") recall(1);
+    else line = edit(line, text, key);
+    draw();
+  }
+
+  function onResize(): void {
+    draw();
+  }
 
   chat.on("history", ({ messages }) => messages.forEach(onMessage));
   chat.on("message", onMessage);
@@ -142,18 +168,25 @@ export async function screen(options: ScreenOptions): Promise<number> {
   });
   chat.on("replaced", ({ message }) => note(message));
   chat.on("identity", ({ user }) => {
-    prompt.setPrompt(user === undefined ? "> " : `${clean(user)}> `);
-    note(user === undefined ? "You have no name now: /name NAME" : `You are ${user} now.`);
+    note(user === undefined ? "You have no name now." : `You are ${user} now.`);
   });
 
-  if (name === undefined) note("To talk, take a name: /name NAME. All commands: /help");
-  prompt.prompt();
+  if (name === undefined) note(`${NAMELESS}. All commands: /help`);
+  emitKeypressEvents(input);
+  input.setRawMode(true);
+  input.on("keypress", onKey).resume();
+  input.on("end", quit.resolve);
+  output.on("resize", onResize);
+  draw();
   await quit.promise;
+  ended = true;
+  input.off("keypress", onKey).pause();
+  input.setRawMode(false);
+  output.off("resize", onResize);
+  output.write("\n");
   await Promise.race([Promise.all(sending), Bun.sleep(FAREWELL)]);
   const unsent = sending.size;
   if (unsent > 0) note(`Not sent: ${unsent} ${unsent === 1 ? "message" : "messages"}`);
   chat.close();
-  prompt.close();
-  output.write("\n");
   return unsent > 0 ? 1 : 0;
 }
