@@ -68,7 +68,11 @@ export function inTerminal(
     output: () => output,
     rows: () => rowsOf(output, columns),
     async until(fits) {
-      while (!fits(self.rows())) await Bun.sleep(10);
+      const end = performance.now() + 10_000;
+      while (!fits(self.rows())) {
+        if (performance.now() > end) throw new Error(`not seen in:\n${self.rows().join("\n")}`);
+        await Bun.sleep(10);
+      }
     },
     exited: child.exited.finally(() => child.terminal?.close()),
     kill: () => child.kill(),

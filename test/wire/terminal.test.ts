@@ -148,8 +148,12 @@ for (const program of Object.keys(PROGRAMS) as Program[]) {
     expect(ann.output()).not.toContain("\x07");
     expect(ann.output()).toMatch(/\x1b\[38;5;\d+mbob\x1b\[39m/);
 
-    ann.type("\x1b[A\x15/who\r");
-    await has("bob, ann (2 connections)");
+    ann.type("\x1b[A\x15");
+    // Who is there is told with some delay.
+    while (!ann.rows().some((row) => row.endsWith("bob, ann (2 connections)"))) {
+      ann.type("/who\r");
+      await Bun.sleep(50);
+    }
     ann.type("/help\r");
     await has("/quit       leave the channel");
     ann.type("/nope\r");
