@@ -285,6 +285,22 @@ describe("a lost connection", () => {
     expect(states.map(({ state }) => state)).toContain("waiting");
   });
 
+  test("is noticed when the browser says so, and made again when it is online", async () => {
+    await using server = await serve();
+    const browser = globalThis as unknown as EventTarget;
+    // Each wait is so long that only the event can end it.
+    using ann = chat(`${server.ws}/offline`, { name: "ann", random: () => 60 });
+    await once(ann, "identity");
+    browser.dispatchEvent(new Event("offline"));
+    expect(ann.state).toBe("waiting");
+    browser.dispatchEvent(new Event("online"));
+    expect(await ann.send("back").sent).toMatchObject({ ok: true });
+    expect(ann.user).toBe("ann");
+    ann.close();
+    browser.dispatchEvent(new Event("online"));
+    expect(ann.state).toBe("closed");
+  });
+
   test("leads to waits that grow, until a connection lasts", async () => {
     const waits: number[] = [];
     using server = fake((socket) => socket.close(1008, "flooding"));
