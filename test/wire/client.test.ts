@@ -278,6 +278,7 @@ describe("a lost connection", () => {
     using server = fake(
       () => undefined,
       () => connections++,
+      0.4,
     );
     using ann = chat(server.url, { history: 0 });
     const states = collect(ann, "state");
@@ -494,6 +495,7 @@ type FakeFrame = Record<string, unknown>;
 function fake(
   onFrame: (socket: FakeSocket, frame: FakeFrame) => unknown,
   onOpen: (socket: FakeSocket) => unknown = () => undefined,
+  heartbeat = 30,
 ) {
   const server = Bun.serve({
     port: 0,
@@ -502,9 +504,7 @@ function fake(
     websocket: {
       open(ws) {
         const limits = { text: 2000, rate: 0, burst: 50, history: 100 };
-        ws.send(
-          JSON.stringify({ type: "connection", id: "fake", last: 0, heartbeat: 0.4, limits }),
-        );
+        ws.send(JSON.stringify({ type: "connection", id: "fake", last: 0, heartbeat, limits }));
         onOpen(socketOf(ws));
       },
       message: (ws, raw) => void onFrame(socketOf(ws), JSON.parse(String(raw)) as FakeFrame),
