@@ -1,3 +1,4 @@
+import { accessSync, constants, statSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { version } from "../package.json";
 import { chat } from "./client/terminal.ts";
@@ -78,12 +79,21 @@ function readArguments(args: string[]): Record<string, string | undefined> {
   }
 }
 
-function serve(args: string[]): void {
+function isFile(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+async function serve(args: string[]): Promise<void> {
   const given = readArguments(args);
   const wanted = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined),
   );
-  const read = readConfig({ ...process.env, ...wanted });
+  const read = readConfig({ ...process.env, ...wanted }, isFile);
   if ("faults" in read) return stop(2, ...read.faults);
   const { config } = read;
   const log = createLog({
@@ -95,16 +105,16 @@ function serve(args: string[]): void {
 
   let server: ShoalServer;
   try {
-    server = createServer(config, log, hot.kept);
+    server = await createServer(config, log, hot.kept);
   } catch (error) {
     return stop(1, `can not start: ${(error as Error).message}`);
   }
   const { url } = server;
   if (hot.kept === undefined) {
     log.info("listening", { url: url.href });
-    if (isBadPort(config.port)) {
+    if (isBadPort(Number(url.port))) {
       const advice = "browsers refuse to connect to this port; other clients can";
-      log.warn("bad port", { port: config.port, advice });
+      log.warn("bad port", { port: Number(url.port), advice });
     }
   }
 
@@ -118,12 +128,16 @@ function serve(args: string[]): void {
       (error: unknown) => stop(1, `could not stop cleanly: ${String(error)}`),
     );
   }
+  // Who reads the log may go; the chat goes on.
+  const onLogGone = () => process.stdout.destroy();
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+  process.stdout.on("error", onLogGone);
 
   hot.kept = server.kept;
   hot.dispose = () => {
     server.dispose();
     process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
+    process.stdout.off("error", onLogGone);
   };
 }
 
@@ -134,5 +148,5 @@ if (args[0] === "chat") {
   const say = (sentence: string) => console.error(`shoal: ${sentence}`);
   process.exit(await chat(args.slice(1), { stdin, stdout, say, colours }));
 } else {
-  serve(args);
+  await serve(args);
 }
