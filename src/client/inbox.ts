@@ -57,7 +57,7 @@ export function createInbox(options: InboxOptions): Inbox {
   /** Whether the first messages have come. */
   let begun = false;
   let last = 0;
-  /** The channel's last id when the connection was made. */
+  /** The channel's last id, as far as this connection has told. */
   let tail = 0;
   /** Messages that came while those before them are awaited. */
   let held: ChainedMessage[] | undefined;
@@ -67,7 +67,7 @@ export function createInbox(options: InboxOptions): Inbox {
     plain = known === undefined;
     tail = known ?? 0;
     held = undefined;
-    if (begun && (plain || wasPlain)) missed(tail);
+    if (begun && (plain || wasPlain)) missed();
     else if (plain) begun = true;
     else if (begun) goOn();
     else if (options.after === undefined) begin();
@@ -101,7 +101,8 @@ export function createInbox(options: InboxOptions): Inbox {
     held = come;
     ask({ after: last, limit: PAGE }, (page) => {
       const { messages = [], gap, more } = page ?? {};
-      if (messages.length === 0 && gap === "true") missed(held?.[0]?.prev ?? tail);
+      const known = messages.length > 0 || held?.some(({ id }) => id > last);
+      if (gap === "true" && known !== true) missed();
       messages.forEach(take);
       if (messages.length > 0 && more === "true") resume(held ?? []);
       else letGo();
@@ -123,11 +124,10 @@ export function createInbox(options: InboxOptions): Inbox {
     onMessage(message);
   }
 
-  /** Messages are missing, and the next will follow the one with this id. */
-  function missed(before: number): void {
-    const next = held?.[0]?.id;
-    onGap({ after: last, ...(next === undefined ? {} : { next }) });
-    last = before;
+  /** Messages are missing up to the last that is known of. */
+  function missed(): void {
+    onGap({ after: last });
+    last = tail;
   }
 
   return {
@@ -138,6 +138,7 @@ export function createInbox(options: InboxOptions): Inbox {
     message(fields) {
       if (plain) return onMessage(fields);
       const message = fields as ChainedMessage;
+      tail = message.id;
       if (held !== undefined) held.push(message);
       else if (judge(last, message) !== "gap") take(message);
       // What is missing may still be in the history.

@@ -138,7 +138,8 @@ describe("the inbox", () => {
         let gap = false;
         for (const { id, gap: after } of told) {
           if (after !== undefined) {
-            expect(after).toBe(last);
+            // A gap can grow before anything comes after it.
+            if (!gap) expect(after).toBe(last);
             gap = true;
           } else {
             expect(id).toBeGreaterThan(last);
@@ -149,7 +150,7 @@ describe("the inbox", () => {
         }
         expect(last).toBe(channel.last());
       }),
-      { numRuns: 500 },
+      { numRuns: 3000 },
     );
   });
 
