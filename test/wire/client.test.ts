@@ -1,8 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { type ChatOptions, connect } from "../../src/client/client.ts";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type ChatOptions, connect, type Sent } from "../../src/client/client.ts";
 import { collect, once, tap, texts, until } from "../helpers/chat.ts";
 import { enterAs, V1 } from "../helpers/client.ts";
 import { serve, type TestServer } from "../helpers/server.ts";
+import { startShoal } from "../helpers/shoal.ts";
 
 /** Tries again as soon as may be. */
 const QUICK: ChatOptions = { random: () => 0 };
@@ -271,6 +275,42 @@ describe("a lost connection", () => {
     // An outage never takes the subprotocol away from a server that knew it.
     expect(new Set(wire.offers)).toEqual(new Set(["shoal.v1"]));
     expect(ann.plain).toBeFalse();
+  });
+
+  test("costs nothing where a server with a database is killed and comes back", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "shoal-client-"));
+    const env = { DATABASE: join(folder, "shoal.db"), MESSAGE_RATE: "0" };
+    let server = await startShoal({ env });
+    const url = `${server.ws}/killed`;
+    using ann = chat(url, { name: "ann" });
+    using bob = chat(url, { name: "bob" });
+    const chats = [ann, bob];
+    const heard = chats.map((each) => collect(each, "message"));
+    const gaps = chats.map((each) => collect(each, "gap"));
+    await Promise.all(chats.map((each) => once(each, "history")));
+    const sends: Promise<Sent>[] = [];
+    for (let round = 0; round < 3; round++) {
+      for (let at = 0; at < 20; at++) {
+        for (const each of chats) sends.push(each.send(`${round * 20 + at}`).sent);
+      }
+      // In the middle of it.
+      await Promise.race(sends.slice(-20));
+      const { port } = new URL(server.http);
+      await server.end("SIGKILL");
+      server = await startShoal({ env: { ...env, PORT: port } });
+    }
+    const outcomes = await Promise.all(sends);
+    expect(outcomes.filter(({ ok }) => !ok)).toEqual([]);
+    await until(() => heard.every(({ length }) => length >= sends.length));
+    expect(texts(heard[1]!)).toEqual(texts(heard[0]!));
+    for (const { user } of chats) {
+      const own = heard[0]!.filter((message) => message.user === user);
+      expect(texts(own)).toEqual(Array.from({ length: 60 }, (_, at) => `${at}`));
+    }
+    expect(gaps).toEqual([[], []]);
+    expect([ann.user, bob.user]).toEqual(["ann", "bob"]);
+    await server.end();
+    rmSync(folder, { recursive: true });
   });
 
   test("is noticed when nothing is heard any more", async () => {
