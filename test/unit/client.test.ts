@@ -1,0 +1,220 @@
+import { describe, expect, test } from "bun:test";
+import { gzipSync } from "node:zlib";
+import fc from "fast-check";
+import { backoff } from "../../src/client/backoff.ts";
+import { readBundle } from "../../src/client/bundle.ts";
+import type { HistoryFrame } from "../../src/client/frames.ts";
+import { createInbox, judge } from "../../src/client/inbox.ts";
+import { type Limits, pace } from "../../src/client/pace.ts";
+import { roster } from "../../src/client/roster.ts";
+
+describe("backoff", () => {
+  test("doubles its range from 1 s to 30 s", () => {
+    const most = [0, 1, 2, 3, 4, 5, 6].map((tries) => Math.round(backoff(tries, () => 1)));
+    expect(most).toEqual([1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
+    expect(backoff(9, () => 0)).toBe(100);
+  });
+
+  test("stays in its range after any number of tries", () => {
+    const number = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+    fc.assert(
+      fc.property(fc.nat(5000), number, (tries, random) => {
+        const wait = backoff(tries, () => random);
+        expect(wait).toBeGreaterThanOrEqual(100);
+        expect(wait).toBeLessThanOrEqual(30_000);
+      }),
+    );
+  });
+});
+
+describe("pace", () => {
+  /** When each of so many frames would go out, in milliseconds. */
+  function times(limits: Limits, frames: number): number[] {
+    const found: number[] = [];
+    let now = 0;
+    let fullAt = 0;
+    while (found.length < frames) {
+      const room = pace(limits, fullAt, now);
+      if ("wait" in room) now += room.wait;
+      else {
+        fullAt = room.fullAt;
+        found.push(now);
+      }
+    }
+    return found;
+  }
+
+  test("lets a burst go at once, then one frame after the other", () => {
+    const [first, ...others] = times({ rate: 10, burst: 10 }, 20);
+    expect(first).toBe(0);
+    expect(others.filter((time) => time === 0)).toHaveLength(7);
+    expect(others.at(-1)).toBeCloseTo((12 * 1000) / 8.5);
+  });
+
+  test("knows no limit where there is none", () => {
+    expect(times({ rate: 0, burst: 1 }, 1000).at(-1)).toBe(0);
+  });
+
+  test("never sends more than the server allows, over any span", () => {
+    const limits = fc.record({
+      rate: fc.double({ min: 0.5, max: 100, noNaN: true }),
+      burst: fc.integer({ min: 1, max: 60 }),
+    });
+    fc.assert(
+      fc.property(limits, ({ rate, burst }) => {
+        const sent = times({ rate, burst }, 150);
+        sent.forEach((start, at) => {
+          const seconds = (sent.at(-1)! - start) / 1000;
+          expect(sent.length - at).toBeLessThanOrEqual(burst + rate * seconds + 1e-6);
+        });
+      }),
+      { numRuns: 30 },
+    );
+  });
+});
+
+describe("judge", () => {
+  test("follows the chain", () => {
+    expect(judge(0, { id: 5, prev: 0 })).toBe("deliver");
+    expect(judge(5, { id: 5, prev: 0 })).toBe("double");
+    expect(judge(5, { id: 4, prev: 3 })).toBe("double");
+    expect(judge(5, { id: 9, prev: 5 })).toBe("deliver");
+    expect(judge(5, { id: 9, prev: 7 })).toBe("gap");
+  });
+});
+
+describe("the inbox", () => {
+  const steps = fc.array(
+    fc.oneof(
+      { weight: 6, arbitrary: fc.constantFrom("post", "post", "post unheard", "post twice") },
+      { weight: 3, arbitrary: fc.constant("answer") },
+      { weight: 1, arbitrary: fc.constantFrom("connect", "forget") },
+    ),
+    { maxLength: 60 },
+  );
+
+  test("delivers each message once and in order, and tells every gap", () => {
+    fc.assert(
+      fc.property(steps, fc.nat(4), fc.integer({ min: 1, max: 8 }), (all, history, kept) => {
+        const channel = serve(kept);
+        const told: { id?: number; gap?: number }[] = [];
+        let first: number | undefined;
+        let answers: (() => void)[] = [];
+        const inbox = createInbox({
+          history,
+          after: undefined,
+          ask: (query, then) => answers.push(() => then(channel.page(query))),
+          onFirst: () => (first = inbox.last),
+          onMessage: ({ id }) => told.push({ id: id! }),
+          onGap: ({ after }) => told.push({ gap: after }),
+        });
+        const connect = () => {
+          answers = [];
+          inbox.enter(channel.last());
+        };
+        const settle = () => {
+          for (let next = answers.shift(); next !== undefined; next = answers.shift()) next();
+        };
+        channel.post();
+        connect();
+        if (history === 0) first = channel.last();
+        for (const step of all) {
+          if (step === "connect") connect();
+          else if (step === "forget") channel.forget();
+          else if (step === "answer") answers.shift()?.();
+          else {
+            const message = channel.post();
+            if (step !== "post unheard") inbox.message(message);
+            if (step === "post twice") inbox.message(message);
+          }
+        }
+        connect();
+        settle();
+        inbox.message(channel.post());
+        settle();
+
+        // Each is the next of the channel, or a gap was told before it.
+        let last = first!;
+        let gap = false;
+        for (const { id, gap: after } of told) {
+          if (after !== undefined) {
+            // A gap can grow before anything comes after it.
+            if (!gap) expect(after).toBe(last);
+            gap = true;
+          } else {
+            expect(id).toBeGreaterThan(last);
+            expect(channel.prev(id!) === last).toBe(!gap);
+            last = id!;
+            gap = false;
+          }
+        }
+        expect(last).toBe(channel.last());
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  /** A channel that keeps so many messages and gives them out by three. */
+  function serve(kept: number) {
+    const chain: { id: number; prev: number; text: string; user: string; timestamp: number }[] = [];
+    let forgotten = 0;
+    const last = () => chain.at(-1)?.id ?? 0;
+    return {
+      last,
+      post() {
+        const message = { id: last() + 2, prev: last(), text: "", user: "", timestamp: 0 };
+        chain.push(message);
+        return message;
+      },
+      forget: () => void (forgotten = chain.length),
+      prev: (id: number) => chain.find((message) => message.id === id)?.prev,
+      page({ after, limit }: { after?: number; limit: number }): HistoryFrame {
+        const here = chain.slice(Math.max(forgotten, chain.length - kept));
+        if (after === undefined) {
+          return { type: "history", messages: here.slice(-limit), gap: "false", more: "false" };
+        }
+        const later = here.filter(({ id }) => id > after);
+        const gap = later.length > 0 ? later[0]!.prev !== after : last() !== after;
+        const messages = later.slice(0, 3);
+        return { type: "history", messages, gap: `${gap}`, more: `${later.length > 3}` };
+      },
+    };
+  }
+});
+
+describe("roster", () => {
+  const known = { count: 3, names: ["ann", "bob"] };
+
+  test("begins with the whole", () => {
+    expect(roster(undefined, known)).toEqual(known);
+  });
+
+  test("follows the changes", () => {
+    const frame = { count: 4, joined: ["cat", "Bob"], left: ["bob"] };
+    expect(roster(known, frame)).toEqual({ count: 4, names: ["ann", "cat", "Bob"] });
+    expect(roster(known, { count: 9, joined: [], left: [] })).toEqual({
+      count: 9,
+      names: ["ann", "bob"],
+    });
+  });
+
+  test("knows no names where there are too many, until all are told again", () => {
+    expect(roster(known, { count: 2000 })).toEqual({ count: 2000, names: undefined });
+    const unknown = { count: 2000, names: undefined };
+    expect(roster(unknown, { count: 1, joined: ["x"], left: [] })).toEqual({
+      count: 1,
+      names: undefined,
+    });
+    expect(roster(unknown, known)).toEqual(known);
+  });
+});
+
+describe("the bundle", () => {
+  test("is one module under 6 KB gzipped, without the checks of the server", () => {
+    const bundle = readBundle();
+    expect(gzipSync(bundle).byteLength).toBeLessThan(6 * 1024);
+    expect(bundle).not.toContain("import");
+    expect(bundle).not.toMatch(/typebox/i);
+    expect(bundle).toMatch(/export\s*\{\w+ as connect\}/);
+  });
+});
