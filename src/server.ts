@@ -54,8 +54,9 @@ const TICK = 100;
 const RENEW = 1000;
 /** Seconds without a sign of life: Bun pings at half of it, and takes 8 to 960. */
 const IDLE = { least: 8, most: 960, intervals: 2 };
-/** The longest that a drain waits for the clients' answers, in milliseconds. */
+/** The longest that a drain waits for the clients, and then for the broker, in milliseconds. */
 const DRAIN = 1000;
+const CLOSE = 500;
 
 export interface ServerOptions {
   /** What the load of the code before this one has left. */
@@ -234,7 +235,7 @@ export async function createServer(
       edge.drain();
       await Promise.race([stopped, Bun.sleep(DRAIN)]);
       await listener.stop(true);
-      await broker.close();
+      await Promise.race([broker.close(), Bun.sleep(CLOSE)]);
     },
   };
 }
