@@ -1,6 +1,6 @@
 import type { Server, ServerWebSocket, WebSocketHandler } from "bun";
 import type { Awaitable, Broker, PublishFault } from "./broker/broker.ts";
-import { decide, type Outcome, type Rules } from "./commands.ts";
+import { decide, decideSign, type Outcome, type Rules } from "./commands.ts";
 import type { Fanout } from "./fanout.ts";
 import type { Log } from "./log.ts";
 import type { Presence } from "./presence.ts";
@@ -67,7 +67,10 @@ export interface EdgeParts {
 }
 
 export interface Edge {
-  readonly handlers: Pick<WebSocketHandler<Peer>, "open" | "message" | "pong" | "close" | "error">;
+  readonly handlers: Pick<
+    WebSocketHandler<Peer>,
+    "open" | "message" | "ping" | "pong" | "close" | "error"
+  >;
   /** @returns whether the request has become a connection of the channel */
   upgrade(request: Request, server: Server<Peer>, channel: string): boolean;
   /** Sends the heartbeats that are due, and cuts the dead. */
@@ -236,8 +239,12 @@ export function createEdge(parts: EdgeParts): Edge {
         else perform(peer, decide(peer, frame, clock(), rules));
       },
 
+      ping({ data: peer }) {
+        perform(peer, decideSign(peer, clock(), rules));
+      },
+
       pong({ data: peer }) {
-        peer.heardAt = clock();
+        perform(peer, decideSign(peer, clock(), rules));
       },
 
       close({ data: peer }, code) {
