@@ -1,13 +1,13 @@
 import type { Socket } from "bun";
 import {
+  ANSWERS,
   clientFrame,
   type Dialect,
   handshake,
-  PONG_FRAME,
+  kindOf,
   type Scan,
   scan,
   textOffset,
-  typeLetter,
 } from "./load-wire.ts";
 
 /** The connections of a load: how they come in, answer what must be answered, and go. */
@@ -71,15 +71,6 @@ export interface Crowd {
   readonly closed: number;
 }
 
-const LETTER = { message: 0x6d, heartbeat: 0x68, connection: 0x63, identity: 0x69, error: 0x65 };
-const OPCODE = { text: 1, ping: 9 };
-const HEARTBEAT = clientFrame('{"type":"heartbeat"}');
-const PONG = clientFrame("", PONG_FRAME);
-const SOCKET_IO = { open: 0x30, ping: 0x32, message: 0x34, connect: 0x30 };
-const SOCKET_IO_JOIN = clientFrame("40");
-const SOCKET_IO_PONG = clientFrame("3");
-/** The longest that all may take to come in, in milliseconds. */
-const PATIENCE = 120_000;
 /** Connections from one address. */
 const PORTS = 5000;
 const LATIN1 = new TextDecoder("latin1");
@@ -174,26 +165,16 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage): Crowd {
     write(connection, clientFrame(JSON.stringify({ type: "identity", user })));
   }
 
-  function onSocketIo(connection: LoadConnection, bytes: Uint8Array, at: number): void {
-    const kind = bytes[at]!;
-    if (kind === SOCKET_IO.ping) write(connection, SOCKET_IO_PONG);
-    else if (kind === SOCKET_IO.open) write(connection, SOCKET_IO_JOIN);
-    else if (kind === SOCKET_IO.message && bytes[at + 1] === SOCKET_IO.connect) ready(connection);
-    else onMessage(connection, bytes, at + textOffset("socket.io"));
-  }
-
   let current: LoadConnection;
   function onFrame(opcode: number, bytes: Uint8Array, at: number): void {
     const { dialect } = current;
-    if (opcode === OPCODE.ping) return write(current, PONG);
-    if (opcode !== OPCODE.text) return;
-    if (dialect === "socket.io") return onSocketIo(current, bytes, at);
-    const letter = typeLetter(bytes, at, dialect);
-    if (letter === LETTER.message) return onMessage(current, bytes, at + textOffset(dialect));
-    if (letter === LETTER.heartbeat) write(current, HEARTBEAT);
-    else if (letter === LETTER.error) refused++;
-    else if (letter === LETTER.connection) takeName(current);
-    else if (letter === LETTER.identity && current.phase === "name") ready(current);
+    const kind = kindOf(opcode, bytes, at, dialect);
+    if (kind === "message") return onMessage(current, bytes, at + textOffset(dialect));
+    const answer = ANSWERS[kind];
+    if (answer !== undefined) write(current, answer);
+    else if (kind === "error") refused++;
+    else if (kind === "connection") takeName(current);
+    else if (kind === "welcome") ready(current);
   }
 
   const handlers = {
@@ -216,26 +197,31 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage): Crowd {
     error: ({ data }: Socket<LoadConnection>, error: Error) => lost(data, error.message),
   };
 
-  async function connect(connection: LoadConnection): Promise<void> {
+  function connect(connection: LoadConnection): Promise<void> {
     const done = Promise.withResolvers<void>();
     waiting.set(connection, done);
-    Object.assign(connection, { phase: "handshake", skip: 0, rest: undefined, answer: "" });
-    connection.unsent = undefined;
-    connection.socket = await Bun.connect({
+    const fresh = { phase: "handshake", skip: 0, rest: undefined, answer: "", unsent: undefined };
+    Object.assign(connection, fresh);
+    const channel = `bench-${connection.channel}`;
+    const path =
+      connection.dialect === "socket.io"
+        ? `/socket.io/?EIO=4&transport=websocket&channel=${channel}`
+        : `${base}/${channel}`;
+    Bun.connect({
       ...sourceOf(connection.index),
       hostname: url.hostname.replace(/^\[|\]$/g, ""),
       port: Number(url.port || (secure ? 443 : 80)),
       ...(secure ? { tls: { rejectUnauthorized: false } } : {}),
       data: connection,
       socket: handlers,
-    });
-    const channel = `bench-${connection.channel}`;
-    const path =
-      connection.dialect === "socket.io"
-        ? `/socket.io/?EIO=4&transport=websocket&channel=${channel}`
-        : `${base}/${channel}`;
-    write(connection, Buffer.from(handshake(url.host, path, connection.dialect)));
-    await done.promise;
+    }).then(
+      (socket) => {
+        connection.socket = socket;
+        write(connection, Buffer.from(handshake(url.host, path, connection.dialect)));
+      },
+      (error: Error) => lost(connection, error.message),
+    );
+    return done.promise;
   }
 
   const crowd: Crowd = {
@@ -266,19 +252,4 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage): Crowd {
     },
   };
   return crowd;
-}
-
-/** @returns seconds until all were in */
-export async function connectAll(crowd: Crowd): Promise<number> {
-  const start = performance.now();
-  const { connections, plan } = crowd;
-  let next = 0;
-  async function bringIn(): Promise<void> {
-    for (let one = connections[next++]; one !== undefined; one = connections[next++]) {
-      if (performance.now() - start > PATIENCE) throw new Error(`${plan.url}: too slow to connect`);
-      await crowd.connect(one);
-    }
-  }
-  await Promise.all(Array.from({ length: plan.abreast ?? 256 }, bringIn));
-  return (performance.now() - start) / 1000;
 }

@@ -60,8 +60,7 @@ export function handshake(host: string, path: string, dialect: Dialect): string 
   );
 }
 
-export const TEXT_FRAME = 0x81;
-export const PONG_FRAME = 0x8a;
+const TEXT_FRAME = 0x81;
 
 /** A frame of a client. The mask is zero: it protects browsers' proxies, and costs time here. */
 export function clientFrame(payload: string, first = TEXT_FRAME): Uint8Array {
@@ -117,9 +116,43 @@ export function textOffset(dialect: Dialect): number {
   return WIRES[dialect].before.length + FRAME.length;
 }
 
-/** The first letter of the type of a frame with this offset; "m" is a message and nothing else. */
-export function typeLetter(bytes: Uint8Array, start: number, dialect: Dialect): number {
-  return bytes[start + WIRES[dialect].before.length + '{"type":"'.length]!;
+/** What a frame is to the load. "welcome" is what the last step before talking is answered with. */
+export type Kind = "message" | "connection" | "welcome" | "error" | "other" | Asking;
+/** Frames that want an answer. */
+type Asking = "heartbeat" | "ping" | "socket.io open" | "socket.io ping";
+
+export const ANSWERS: Readonly<Partial<Record<Kind, Uint8Array>>> = {
+  heartbeat: clientFrame('{"type":"heartbeat"}'),
+  ping: clientFrame("", 0x8a),
+  "socket.io open": clientFrame("40"),
+  "socket.io ping": clientFrame("3"),
+};
+
+/** The kinds by the first letter of a frame's type. */
+const KINDS: readonly (readonly [letter: number, kind: Kind])[] = [
+  [0x6d, "message"],
+  [0x68, "heartbeat"],
+  [0x69, "welcome"],
+  [0x63, "connection"],
+  [0x65, "error"],
+];
+const TYPE_AT = '{"type":"'.length;
+
+/** What the frame is whose payload begins here. */
+export function kindOf(opcode: number, bytes: Uint8Array, start: number, dialect: Dialect): Kind {
+  if (opcode === 9) return "ping";
+  if (opcode !== 1) return "other";
+  if (dialect === "socket.io") return socketIoKindOf(bytes, start);
+  const letter = bytes[start + TYPE_AT];
+  for (let at = 0; at < KINDS.length; at++) if (KINDS[at]![0] === letter) return KINDS[at]![1];
+  return "other";
+}
+
+/** Engine.IO's packet type is a digit, and Socket.IO's another one behind that. */
+function socketIoKindOf(bytes: Uint8Array, start: number): Kind {
+  if (bytes[start] === 0x30) return "socket.io open";
+  if (bytes[start] === 0x32) return "socket.io ping";
+  return bytes[start + 1] === 0x30 ? "welcome" : "message";
 }
 
 export function senderOf(bytes: Uint8Array, textAt: number): number {

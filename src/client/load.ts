@@ -1,4 +1,4 @@
-import { connectAll, createCrowd, type CrowdPlan, type LoadConnection } from "./load-crowd.ts";
+import { type Crowd, createCrowd, type CrowdPlan, type LoadConnection } from "./load-crowd.ts";
 import { createHistogram, type Histogram } from "./histogram.ts";
 import { BATCH, createStamp, type Dialect, senderOf, type Stamp, timeOf } from "./load-wire.ts";
 
@@ -63,10 +63,12 @@ export interface Load {
   close(): Promise<void>;
 }
 
+/** The longest that all may take to come in, in milliseconds. */
+const PATIENCE = 120_000;
 /** Messages a second from which on an open loop spins, since a timer would be late. */
 const SPIN_FROM = 100;
-/** The longest that missing deliveries are waited for at the end, in milliseconds. */
-const SETTLE = 5000;
+/** How long missing deliveries are waited for at the end, and how long after the last that came. */
+const SETTLE = { most: 10_000, quiet: 1000 };
 
 export function createLoad(plan: LoadPlan): Load {
   const crowd = createCrowd(plan, arrived);
@@ -134,7 +136,14 @@ export function createLoad(plan: LoadPlan): Load {
   }
 
   async function settle(): Promise<void> {
-    for (let waited = 0; waited < SETTLE && received < expected; waited += 10) await Bun.sleep(10);
+    const began = performance.now();
+    let last = { received, at: began };
+    while (received < expected) {
+      await Bun.sleep(10);
+      const now = performance.now();
+      if (received > last.received) last = { received, at: now };
+      if (now - began > SETTLE.most || now - last.at > SETTLE.quiet) return;
+    }
   }
 
   async function drive({ warmup, seconds, mark }: Window): Promise<LoadFigures> {
@@ -183,4 +192,25 @@ function latencyOf(histogram: Histogram): Latency {
     p99: histogram.quantile(0.99),
     p999: histogram.quantile(0.999),
   };
+}
+
+/** @returns seconds until all were in */
+async function connectAll(crowd: Crowd): Promise<number> {
+  const start = performance.now();
+  const { connections, plan } = crowd;
+  let next = 0;
+  async function bringIn(): Promise<void> {
+    for (let one = connections[next++]; one !== undefined; one = connections[next++]) {
+      if (performance.now() - start > PATIENCE) throw new Error(`${plan.url}: too slow to connect`);
+      try {
+        await crowd.connect(one);
+      } catch (error) {
+        // The others need not try.
+        next = connections.length;
+        throw error;
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: plan.abreast ?? 256 }, bringIn));
+  return (performance.now() - start) / 1000;
 }

@@ -72,18 +72,13 @@ export function goalText({ of, to, figure, is, at }: Goal): string {
 }
 
 export function verdictsTable(all: readonly Verdict[]): Table {
-  const rows = all.map(({ goal, estimate, met }) => {
-    if (estimate === undefined) return [goalText(goal), "n/a", "", "", "not measured here"];
+  const rows = all.map(({ part, goal, estimate, met }) => {
+    const text = `${part}: ${goalText(goal)}`;
+    if (estimate === undefined) return [text, "n/a", "", "", "not measured here"];
     const { low, high, confidence, values } = estimate;
     const sure = confidence >= 0.95 ? "" : ` (${Math.round(confidence * 100)} %)`;
     const interval = `${shown(low)} to ${shown(high)}${sure}`;
-    return [
-      goalText(goal),
-      shown(estimate.median),
-      interval,
-      String(values),
-      met ? "met" : "NOT MET",
-    ];
+    return [text, shown(estimate.median), interval, String(values), met ? "met" : "NOT MET"];
   });
   return [["goal", "measured", "95 % interval", "rounds", ""], ...rows];
 }

@@ -38,6 +38,8 @@ export function isLimited({ samples }: Outcome, entry: string): boolean {
 }
 
 export interface Verdict {
+  /** The name of the part that it belongs to. */
+  readonly part: string;
   readonly goal: Goal;
   /** undefined where the system does not tell. */
   readonly estimate: Estimate | undefined;
@@ -45,11 +47,12 @@ export interface Verdict {
 }
 
 export function verdicts(outcome: Outcome): Verdict[] {
-  return outcome.part.goals.map((goal) => {
+  const { name: part, goals } = outcome.part;
+  return goals.map((goal) => {
     const of = valuesOf(outcome, goal.of, goal.figure);
     const to = goal.to === undefined ? undefined : valuesOf(outcome, goal.to, goal.figure);
-    if (of.length === 0 || to?.length === 0) return { goal, estimate: undefined, met: false };
+    if (of.length === 0 || to?.length === 0) return { part, goal, estimate: undefined, met: false };
     const found = to === undefined ? estimate(of) : ratio(of, to);
-    return { goal, estimate: found, met: isMet(goal, found) };
+    return { part, goal, estimate: found, met: isMet(goal, found) };
   });
 }
