@@ -68,7 +68,7 @@ const PATIENCE = 120_000;
 /** Messages a second from which on an open loop spins, since a timer would be late. */
 const SPIN_FROM = 100;
 /** How long missing deliveries are waited for at the end, and how long after the last that came. */
-const SETTLE = { most: 10_000, quiet: 1000 };
+const SETTLE = { most: 30_000, quiet: 2000 };
 
 export function createLoad(plan: LoadPlan): Load {
   const crowd = createCrowd(plan, arrived);

@@ -13,7 +13,7 @@ import {
   shown,
   verdictsTable,
 } from "./report.ts";
-import { type Outcome, run, valuesOf, verdicts } from "./rounds.ts";
+import { faultsOf, type Outcome, run, valuesOf, verdicts } from "./rounds.ts";
 import { estimate, median } from "./stats.ts";
 
 /** `bun run bench`: how Shoal does against what people would use instead, and the ceiling. */
@@ -121,6 +121,7 @@ async function main(): Promise<void> {
     progress("");
     outcomes.push(outcome);
     console.log(asText(figuresTable(outcome)));
+    for (const fault of faultsOf(outcome)) console.log(`A round without figures: ${fault}`);
     const found = verdicts(outcome);
     if (found.length > 0) console.log(`\n${asText(verdictsTable(found))}`);
     // After each part, so that what was measured outlives an interrupt.

@@ -8,6 +8,8 @@ export interface Sample {
   readonly figures: Readonly<Record<string, number | undefined>>;
   /** Whether the load was what was measured: its core was full while the server's was not. */
   readonly limited: boolean;
+  /** Why there are no figures: the server did not do its work, or the machine was too busy. */
+  readonly fault?: string;
 }
 
 export type TalkPlan = Omit<LoadPlan, "url" | "dialects">;

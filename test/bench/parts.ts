@@ -59,7 +59,7 @@ const ALL: ContenderName[] = [
 ];
 
 export function partsOf({ full }: Size): Part[] {
-  const timing = full ? { warmup: 1.5, seconds: 2.5 } : { warmup: 0.6, seconds: 1 };
+  const timing = full ? { warmup: 1.5, seconds: 2.5 } : { warmup: 0.5, seconds: 0.8 };
   const rounds = full ? 12 : 6;
 
   function talks(names: readonly ContenderName[], plan: TalkPlan): Entry[] {

@@ -2,7 +2,7 @@ import { cpus, release, totalmem, type } from "node:os";
 import { version } from "../../package.json";
 import { pinned } from "./contenders.ts";
 import { type Goal } from "./parts.ts";
-import { isLimited, type Outcome, valuesOf, type Verdict, verdicts } from "./rounds.ts";
+import { faultsOf, isLimited, type Outcome, valuesOf, type Verdict, verdicts } from "./rounds.ts";
 import { median } from "./stats.ts";
 
 /** What was measured, as text and as Markdown. */
@@ -120,6 +120,7 @@ export function markdown(
       `Medians of ${part.rounds} rounds.`,
       asMarkdown(figuresTable(outcome)),
       ...(limited ? ["\\* Here the load was the limit, not the server."] : []),
+      ...faultsOf(outcome).map((fault) => `A round without figures: ${fault}.`),
       ...(chart === undefined ? [] : [`![${part.title}](${chart})`]),
     ].join("\n\n");
   });

@@ -1,6 +1,6 @@
 import type { Sample } from "./measure.ts";
-import type { Goal, Part } from "./parts.ts";
-import { type Estimate, estimate, isMet, ratio } from "./stats.ts";
+import type { Entry, Goal, Part } from "./parts.ts";
+import { type Estimate, isMet, ratio } from "./stats.ts";
 
 /** Rounds: everybody in turn, again and again, so that what disturbs the machine disturbs all. */
 
@@ -19,16 +19,38 @@ export async function run(part: Part, progress: (line: string) => void): Promise
       // Somebody else begins each round.
       const entry = entries[(turn + round) % entries.length]!;
       progress(`${part.name}: round ${round + 1} of ${rounds}, ${entry.name}`);
-      samples.get(entry.name)!.push(await entry.measure());
+      samples.get(entry.name)!.push(await measured(entry));
     }
   }
   return { part, samples };
 }
 
+/** One measurement that fails does not end all. */
+async function measured(entry: Entry): Promise<Sample> {
+  try {
+    return await entry.measure();
+  } catch (error) {
+    return { figures: {}, limited: false, fault: (error as Error).message };
+  }
+}
+
+/** The values of one figure, round by round. */
+function roundsOf({ samples }: Outcome, entry: string, figure: string): (number | undefined)[] {
+  return samples.get(entry)?.map(({ figures }) => figures[figure]) ?? [];
+}
+
 /** The values of one figure; empty where the system does not tell. */
-export function valuesOf({ samples }: Outcome, entry: string, figure: string): number[] {
-  const values = samples.get(entry)?.map(({ figures }) => figures[figure]) ?? [];
-  return values.filter((value) => value !== undefined);
+export function valuesOf(outcome: Outcome, entry: string, figure: string): number[] {
+  return roundsOf(outcome, entry, figure).filter((value) => value !== undefined);
+}
+
+/** What went wrong, by entry. */
+export function faultsOf({ samples }: Outcome): string[] {
+  return Array.from(samples).flatMap(([entry, all]) =>
+    all.flatMap(({ fault }, round) =>
+      fault === undefined ? [] : [`${entry}, round ${round + 1}: ${fault}`],
+    ),
+  );
 }
 
 /** Whether the load was the limit in half of an entry's rounds or more. */
@@ -49,10 +71,10 @@ export interface Verdict {
 export function verdicts(outcome: Outcome): Verdict[] {
   const { name: part, goals } = outcome.part;
   return goals.map((goal) => {
-    const of = valuesOf(outcome, goal.of, goal.figure);
-    const to = goal.to === undefined ? undefined : valuesOf(outcome, goal.to, goal.figure);
-    if (of.length === 0 || to?.length === 0) return { part, goal, estimate: undefined, met: false };
-    const found = to === undefined ? estimate(of) : ratio(of, to);
+    const of = roundsOf(outcome, goal.of, goal.figure);
+    const to = goal.to === undefined ? undefined : roundsOf(outcome, goal.to, goal.figure);
+    const found = ratio(of, to ?? of.map(() => 1));
+    if (found === undefined) return { part, goal, estimate: undefined, met: false };
     return { part, goal, estimate: found, met: isMet(goal, found) };
   });
 }

@@ -49,10 +49,21 @@ function confidenceOf(throws: number, least: number): number {
   return Math.max(0, 1 - 2 * outside);
 }
 
-/** The ratio of two contenders: each round is a pair, since what disturbs a round disturbs both. */
-export function ratio(of: readonly number[], to: readonly number[]): Estimate {
-  const pairs = Math.min(of.length, to.length);
-  return estimate(Array.from({ length: pairs }, (_, round) => of[round]! / to[round]!));
+/**
+ * The ratio of two contenders: each round is a pair, since what disturbs a round disturbs both.
+ * A round that one of them has not finished does not count.
+ *
+ * @returns undefined where no round counts
+ */
+export function ratio(
+  of: readonly (number | undefined)[],
+  to: readonly (number | undefined)[],
+): Estimate | undefined {
+  const ratios = of.flatMap((value, round) => {
+    const base = to[round];
+    return value === undefined || base === undefined ? [] : [value / base];
+  });
+  return ratios.length === 0 ? undefined : estimate(ratios);
 }
 
 export interface Bound {

@@ -33,7 +33,8 @@ describe("a ratio", () => {
   });
 
   test("is of the rounds that both have had", () => {
-    expect(ratio([1, 2, 3], [1, 2]).values).toBe(2);
+    expect(ratio([1, undefined, 3, 8], [2, 2, undefined, 4])).toMatchObject({ low: 0.5, high: 2 });
+    expect(ratio([1], [])).toBeUndefined();
   });
 
   test("meets a goal when its interval reaches it", () => {
