@@ -48,9 +48,11 @@ function wanted(): Part[] {
     parts.every((one) => one.name !== name),
   );
   const all = [...parts, ...rest];
-  const exact = all.filter(({ name }) => values.only.includes(name));
-  if (exact.length > 0) return exact;
-  return all.filter(({ name }) => values.only.some((part) => name.includes(part)));
+  const chosen = values.only.flatMap((part) => {
+    const exact = all.filter(({ name }) => name === part);
+    return exact.length > 0 ? exact : all.filter(({ name }) => name.includes(part));
+  });
+  return [...new Set(chosen)];
 }
 
 function chartOf(outcome: Outcome): string | undefined {

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { Dialect } from "../../src/client/load-wire.ts";
-import { type CpuMeter, cpuMeter, memoryOf } from "./cpu.ts";
+import { type CpuMeter, cpuMeter, memoryOf, peakOf } from "./cpu.ts";
 
 /** Who is measured, and how each is started: in a process of its own, on the first core. */
 
@@ -58,6 +58,8 @@ export interface Running {
   readonly cpu: CpuMeter;
   /** Bytes of the server's memory. */
   memory(): number | undefined;
+  /** The most there ever were, shared pages included. */
+  peak(): number | undefined;
   stop(): Promise<void>;
 }
 
@@ -104,6 +106,7 @@ export async function start(
     dialects: contender.dialects,
     cpu: cpuMeter(child.pid),
     memory: () => memoryOf(child.pid),
+    peak: () => peakOf(child.pid),
     async stop() {
       // Its state is of no more interest, and a drain would only take time.
       child.kill("SIGKILL");

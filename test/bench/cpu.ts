@@ -28,6 +28,12 @@ export function memoryOf(pid: number): number | undefined {
   return pss === undefined ? undefined : Number(pss) * 1024;
 }
 
+/** The most bytes that were ever resident, shared pages included. */
+export function peakOf(pid: number): number | undefined {
+  const peak = /^VmHWM:\s+(\d+) kB/m.exec(text(`/proc/${pid}/status`))?.[1];
+  return peak === undefined ? undefined : Number(peak) * 1024;
+}
+
 /** A thread may end between the listing and the reading, and not every system has /proc. */
 function text(path: string): string {
   try {

@@ -51,6 +51,8 @@ export async function talk(
         "p99 ms": latency.p99,
         "p99.9 ms": latency.p999,
         "memory MB": mebibytes(server.memory()),
+        "peak MB": mebibytes(server.peak()),
+        cut: result.closed,
         "server busy": serverBusy,
         "load busy": result.busy,
         "late p99 ms": result.late,
@@ -133,7 +135,7 @@ export async function idle(contender: Contender, plan: IdlePlan): Promise<Sample
       const before = server.cpu.read();
       figures["s to reconnect"] = await load.reopen();
       figures["CPU s to reconnect"] = between(before, server.cpu.read());
-      figures["MB after"] = mebibytes(server.memory());
+      figures["peak MB"] = mebibytes(server.peak());
     }
     return { figures, limited: (user + system) / 1e6 / opening > FULL };
   } finally {
