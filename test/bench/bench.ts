@@ -1,4 +1,5 @@
 import { mkdirSync } from "node:fs";
+import { cpus, loadavg } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { barChart, lineChart } from "./chart.ts";
@@ -20,6 +21,11 @@ import { estimate, median } from "./stats.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
 const RESULTS = join(ROOT, "bench-results");
+
+/** Above this load a core, as the system averages it over a minute, others get in the way. */
+const QUIET = 0.3;
+
+const loadBefore = loadavg()[0]!;
 
 const HELP = `Usage: bun run bench [options]
 
@@ -81,7 +87,7 @@ function chartOf(outcome: Outcome): string | undefined {
 async function write(outcomes: readonly Outcome[]): Promise<void> {
   mkdirSync(RESULTS, { recursive: true });
   const command = ["bun run bench", ...Bun.argv.slice(2)].join(" ");
-  const facts = circumstances(command);
+  const facts = circumstances(command, loadBefore);
   const charts = new Map<string, string>();
   for (const outcome of outcomes) {
     const chart = chartOf(outcome);
@@ -115,6 +121,11 @@ async function main(): Promise<void> {
   const build = Bun.spawnSync([process.execPath, "run", "prod"], { cwd: ROOT, stdout: "ignore" });
   if (!build.success) throw new Error(`The binary can not be built:\n${build.stderr}`);
   pinSelf();
+  if (loadBefore / cpus().length > QUIET) {
+    console.log(
+      `This machine is busy, with a load of ${shown(loadBefore)}: expect wide intervals.`,
+    );
+  }
 
   const outcomes: Outcome[] = [];
   for (const part of parts) {

@@ -96,7 +96,7 @@ export interface IdlePlan {
 }
 
 /** Seconds until a garbage collector has seen that it has nothing to do. */
-const SETTLE = 3;
+const SETTLE = 2;
 /** Connections under way at the same time where all come back at once. */
 const AT_ONCE = 2000;
 

@@ -12,15 +12,19 @@ export interface Circumstances {
   readonly command: string;
   readonly machine: string;
   readonly pinned: string;
+  /** How many processes wanted a core at the beginning, averaged over a minute. */
+  readonly load: number;
   readonly versions: Readonly<Record<string, string>>;
 }
 
-export function circumstances(command: string): Circumstances {
+/** @param load of the machine before anything was measured */
+export function circumstances(command: string, load: number): Circumstances {
   const node = Bun.spawnSync(["node", "--version"]).stdout.toString().trim();
   const memory = Math.round(totalmem() / 1024 ** 3);
   return {
     date: new Date().toISOString(),
     command,
+    load,
     machine: `${cpus().length} x ${cpus()[0]?.model ?? "?"}, ${memory} GB, ${type()} ${release()}`,
     pinned: pinned
       ? "The server has one core to itself, the load another."
@@ -127,6 +131,7 @@ export function markdown(
   return `# Benchmark of Shoal
 
 Made by \`${facts.command}\` on ${facts.date.slice(0, 10)}, ${facts.machine}. ${facts.pinned}
+The machine's load before that was ${shown(facts.load)}.
 
 Versions: ${versions.join(", ")}.
 
