@@ -7,6 +7,7 @@ import {
   kindOf,
   type Scan,
   scan,
+  sourceOf,
   textOffset,
 } from "./load-wire.ts";
 
@@ -71,8 +72,6 @@ export interface Crowd {
   readonly closed: number;
 }
 
-/** Connections from one address. */
-const PORTS = 5000;
 const LATIN1 = new TextDecoder("latin1");
 
 export function createCrowd(plan: CrowdPlan, onMessage: OnMessage): Crowd {
@@ -104,15 +103,6 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage): Crowd {
       skip: 0,
       rest: undefined,
     };
-  }
-
-  /**
-   * One address has 28,000 ports towards a server, and above half of them the kernel searches long
-   * for a free one. Linux has all of 127.0.0.0/8 to choose from; Bun passes this on as Node does.
-   */
-  function sourceOf(index: number): { localAddress?: string } {
-    if (process.platform !== "linux" || !url.hostname.startsWith("127.")) return {};
-    return { localAddress: `127.0.0.${1 + Math.floor(index / PORTS)}` };
   }
 
   function micros(): number {
@@ -208,7 +198,7 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage): Crowd {
         ? `/socket.io/?EIO=4&transport=websocket&channel=${channel}`
         : `${base}/${channel}`;
     Bun.connect({
-      ...sourceOf(connection.index),
+      ...sourceOf(url.hostname, connection.index),
       hostname: url.hostname.replace(/^\[|\]$/g, ""),
       port: Number(url.port || (secure ? 443 : 80)),
       ...(secure ? { tls: { rejectUnauthorized: false } } : {}),

@@ -4,7 +4,8 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { barChart, lineChart } from "./chart.ts";
 import { pinSelf } from "./contenders.ts";
-import { type Part, partsOf } from "./parts.ts";
+import type { Part } from "./part.ts";
+import { partsOf } from "./parts.ts";
 import {
   asText,
   circumstances,

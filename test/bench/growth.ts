@@ -1,6 +1,6 @@
 import { CONTENDERS } from "./contenders.ts";
 import { talk, type TalkPlan } from "./measure.ts";
-import type { Entry, Part } from "./parts.ts";
+import type { Entry, Part } from "./part.ts";
 
 /** How the cost of a delivery grows with what a server holds. */
 

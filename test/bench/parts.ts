@@ -1,40 +1,9 @@
 import { type ContenderName, CONTENDERS } from "./contenders.ts";
-import {
-  firstConnection,
-  idle,
-  type IdlePlan,
-  type Sample,
-  talk,
-  type TalkPlan,
-} from "./measure.ts";
+import { firstConnection, idle, type IdlePlan, talk, type TalkPlan } from "./measure.ts";
 import { growth } from "./growth.ts";
-import type { Bound } from "./stats.ts";
+import type { Entry, Goal, Part } from "./part.ts";
 
 /** What is measured: for each load who takes part, and what they must reach. */
-
-export interface Entry {
-  readonly name: string;
-  measure(): Promise<Sample>;
-  /** Where it lies on a chart of how cost grows. */
-  readonly point?: { readonly series: string; readonly x: number };
-}
-
-export interface Goal extends Bound {
-  readonly of: string;
-  /** The ratio to this one's figure; without it, the figure itself. */
-  readonly to?: string;
-  readonly figure: string;
-}
-
-export interface Part {
-  readonly name: string;
-  readonly title: string;
-  readonly entries: readonly Entry[];
-  readonly rounds: number;
-  /** The figures that the report shows. */
-  readonly figures: readonly string[];
-  readonly goals: readonly Goal[];
-}
 
 export interface Size {
   /** Whether all is wanted, or what matters most in five minutes. */

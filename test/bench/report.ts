@@ -1,7 +1,7 @@
 import { cpus, release, totalmem, type } from "node:os";
 import { version } from "../../package.json";
 import { pinned } from "./contenders.ts";
-import { type Goal } from "./parts.ts";
+import type { Goal } from "./part.ts";
 import { faultsOf, isLimited, type Outcome, valuesOf, type Verdict, verdicts } from "./rounds.ts";
 import { median } from "./stats.ts";
 

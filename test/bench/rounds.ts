@@ -1,5 +1,5 @@
 import type { Sample } from "./measure.ts";
-import type { Entry, Goal, Part } from "./parts.ts";
+import type { Entry, Goal, Part } from "./part.ts";
 import { type Estimate, isMet, ratio } from "./stats.ts";
 
 /** Rounds: everybody in turn, again and again, so that what disturbs the machine disturbs all. */
