@@ -56,7 +56,7 @@ export function barChart(
   return svg(44 + bars.length * ROW, title, rows.join(""));
 }
 
-const PLOT = { left: 70, top: 34, width: 500, height: 240 };
+const PLOT = { left: 70, top: 54, width: 500, height: 240 };
 
 /** Both axes are logarithmic, so that a cost that does not grow is level; an x of 0 stands at 1. */
 export function lineChart(title: string, lines: readonly Line[], unit: string): string {
@@ -91,5 +91,6 @@ export function lineChart(title: string, lines: readonly Line[], unit: string): 
     );
   });
   const height = PLOT.top + PLOT.height + 34;
-  return svg(height, `${title} (${unit})`, grid.join("") + drawn.join(""));
+  const axis = `<text x="8" y="38">${escape(unit)}</text>`;
+  return svg(height, title, axis + grid.join("") + drawn.join(""));
 }
