@@ -13,9 +13,10 @@ interface Log {
   /** The id of its last message, kept or not, and what that was when the log was made. */
   last: number;
   readonly base: number;
-  /** Messages, oldest first, from `head` on; what lies before was dropped. */
-  messages: Message[];
+  /** A ring of messages: the oldest lies at `head`, and `size` of them are kept. */
+  readonly ring: (Message | undefined)[];
   head: number;
+  size: number;
   /** Connections in the channel. */
   members: number;
 }
@@ -67,6 +68,9 @@ export interface History {
   join(channel: string): number;
   leave(channel: string): void;
   last(channel: string): number;
+  /** Gives a message its place, and keeps it. */
+  post(channel: string, text: string, user: string): Message;
+  /** Keeps a message that has its place. */
   append(channel: string, message: Message): void;
   page(channel: string, query: HistoryQuery): Page;
   /** Takes over what an earlier life of this node kept of a channel; nobody is in it. */
@@ -89,7 +93,7 @@ export function createHistory(
     let log = data.logs.get(channel);
     if (log === undefined) {
       const last = data.forgotten;
-      log = { channel, last, base: last, messages: [], head: 0, members: 0 };
+      log = { channel, last, base: last, ring: [], head: 0, size: 0, members: 0 };
       data.logs.set(channel, log);
     }
     return log;
@@ -108,23 +112,52 @@ export function createHistory(
     if (data.newest === log) data.newest = undefined;
   }
 
-  function size(log: Log): number {
-    return log.messages.length - log.head;
+  /** The message at this place, counted from the oldest. */
+  function at(log: Log, place: number): Message {
+    return log.ring[(log.head + place) % rules.limit]!;
+  }
+
+  function slice(log: Log, start: number, end: number): Message[] {
+    return Array.from({ length: Math.max(0, end - start) }, (_, n) => at(log, start + n));
+  }
+
+  /** The place of the first message with this id or a higher one, by bisection. */
+  function placeOf(log: Log, id: number): number {
+    let low = 0;
+    let high = log.size;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (at(log, middle).id < id) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   function dropOldest(log: Log): void {
-    const message = log.messages[log.head]!;
+    const message = at(log, 0);
     data.bytes -= cost(message);
-    log.head++;
-    if (log.head * 2 > log.messages.length) {
-      log.messages = log.messages.slice(log.head);
-      log.head = 0;
-    }
+    log.ring[log.head] = undefined;
+    log.head = (log.head + 1) % rules.limit;
+    log.size--;
     dropped?.(log.channel, message.id, false);
   }
 
+  /** Makes a message the last of its log. */
+  function keep(log: Log, message: Message): void {
+    log.last = message.id;
+    // Its last member may have gone while the message was on its way into a store.
+    if (log.members === 0 && !data.empty.has(log)) data.empty.set(log, clock());
+    if (rules.limit === 0) return;
+    if (log.size === rules.limit) dropOldest(log);
+    log.ring[(log.head + log.size) % rules.limit] = message;
+    log.size++;
+    data.bytes += cost(message);
+    use(log);
+    if (data.bytes > rules.memory) makeRoom();
+  }
+
   function forget(log: Log): void {
-    while (size(log) > 0) dropOldest(log);
+    while (log.size > 0) dropOldest(log);
     uncount(log);
     data.empty.delete(log);
     data.logs.delete(log.channel);
@@ -134,7 +167,7 @@ export function createHistory(
 
   function makeRoom(): void {
     for (const log of data.used) {
-      while (data.bytes > rules.memory && size(log) > 0) dropOldest(log);
+      while (data.bytes > rules.memory && log.size > 0) dropOldest(log);
       if (data.bytes <= rules.memory) return;
       if (log.members === 0) forget(log);
       else uncount(log);
@@ -167,17 +200,15 @@ export function createHistory(
       return data.logs.get(channel)?.last ?? data.forgotten;
     },
 
-    append(channel, message) {
+    post(channel, text, user) {
       const log = logOf(channel);
-      log.last = message.id;
-      // Its last member may have gone while the message was on its way into a store.
-      if (log.members === 0 && !data.empty.has(log)) data.empty.set(log, clock());
-      if (rules.limit === 0) return;
-      log.messages.push(message);
-      data.bytes += cost(message);
-      if (size(log) > rules.limit) dropOldest(log);
-      use(log);
-      if (data.bytes > rules.memory) makeRoom();
+      const message = { id: nextId(log.last, clock()), prev: log.last, text, user };
+      keep(log, message);
+      return message;
+    },
+
+    append(channel, message) {
+      keep(logOf(channel), message);
     },
 
     page(channel, { after, before, limit }) {
@@ -187,26 +218,23 @@ export function createHistory(
         return { messages: [], gap, more: false };
       }
       if (data.used.has(log)) use(log);
-      const { messages, head, last } = log;
       if (after === undefined) {
-        const end = before === undefined ? messages.length : firstFrom(log, before);
-        const start = Math.max(head, end - limit);
-        return { messages: messages.slice(start, end), gap: false, more: start > head };
+        const end = before === undefined ? log.size : placeOf(log, before);
+        const start = Math.max(0, end - limit);
+        return { messages: slice(log, start, end), gap: false, more: start > 0 };
       }
-      const start = firstFrom(log, after + 1);
-      const end = Math.min(start + limit, messages.length);
-      const gap = start < messages.length ? messages[start]!.prev !== after : last !== after;
-      return { messages: messages.slice(start, end), gap, more: end < messages.length };
+      const start = placeOf(log, after + 1);
+      const end = Math.min(start + limit, log.size);
+      const gap = start < log.size ? at(log, start).prev !== after : log.last !== after;
+      return { messages: slice(log, start, end), gap, more: end < log.size };
     },
 
     restore(channel, last, messages) {
       const log = logOf(channel);
+      for (const message of messages) keep(log, message);
       log.last = last;
-      log.messages = messages;
-      for (const message of messages) data.bytes += cost(message);
       data.empty.set(log, clock());
       use(log);
-      while (size(log) > rules.limit) dropOldest(log);
       makeRoom();
     },
 
@@ -220,14 +248,7 @@ export function createHistory(
   };
 }
 
-/** Where the first message with this id or a higher one lies, by bisection. */
-function firstFrom(log: Log, id: number): number {
-  let low = log.head;
-  let high = log.messages.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (log.messages[middle]!.id < id) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+/** The id after `prev`: the time in microseconds, or the next number if the clock is not past it. */
+export function nextId(prev: number, now: number): number {
+  return Math.max(prev + 1, now * 1000);
 }

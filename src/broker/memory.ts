@@ -1,4 +1,3 @@
-import type { Message } from "../protocol/codec.ts";
 import type { Broker, BrokerEvents, Clock, Draft, PublishFault } from "./broker.ts";
 import {
   createHistory,
@@ -42,11 +41,8 @@ export function createMemoryBroker(
   const names = createNames(data.names, rules.names, clock, events);
   const refs = createRefs(data.refs, clock);
 
-  function post(channel: string, draft: Draft): number {
-    const { text, user } = draft;
-    const prev = history.last(channel);
-    const message: Message = { id: nextId(prev, clock()), prev, text, user };
-    history.append(channel, message);
+  function post(channel: string, { text, user }: Draft): number {
+    const message = history.post(channel, text, user);
     events.message(channel, message);
     return message.id;
   }
@@ -85,9 +81,4 @@ export function createMemoryBroker(
     },
     close() {},
   };
-}
-
-/** The id after `prev`: the time in microseconds, or the next number if the clock is not past it. */
-export function nextId(prev: number, now: number): number {
-  return Math.max(prev + 1, now * 1000);
 }

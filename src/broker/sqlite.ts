@@ -1,8 +1,8 @@
 import type { Log } from "../log.ts";
 import type { Message } from "../protocol/codec.ts";
 import type { Broker, BrokerEvents, Clock, Draft, PublishFault } from "./broker.ts";
-import { createHistory } from "./history.ts";
-import { type BrokerRules, createMemoryData, type MemoryData, nextId } from "./memory.ts";
+import { createHistory, nextId } from "./history.ts";
+import { type BrokerRules, createMemoryData, type MemoryData } from "./memory.ts";
 import { createNames, type Hold } from "./names.ts";
 import { createRefs, hashOf, type Posted, WINDOW } from "./refs.ts";
 import type { Contents, NameChange, Order, Reply } from "./sqlite-worker.ts";
