@@ -5,6 +5,7 @@ import {
   type Fault,
   IDENTITY_REFUSED,
   identityRefusedV1,
+  plainLiteral,
 } from "./protocol/codec.ts";
 import { fits, type Name, nameOf } from "./protocol/identifiers.ts";
 import { type Command, type HistoryQuery, PAGE } from "./protocol/schema.ts";
@@ -53,7 +54,11 @@ export function decide(
   now: number,
   rules: Rules,
 ): Outcome {
-  const command = decode(raw, connection.v1);
+  const literal = plainLiteral(raw);
+  const command: Command | Fault =
+    literal === undefined
+      ? decode(raw, connection.v1)
+      : { type: "message", text: literal.slice(1, -1) };
   if (typeof command !== "string" && command.type === "heartbeat") {
     connection.awaited = false;
     return decideSign(connection, now, rules);
@@ -65,7 +70,7 @@ export function decide(
   if (typeof command === "string") return refuse(connection, command, command);
   switch (command.type) {
     case "message":
-      return say(connection, command, rules);
+      return say(connection, command, literal, rules);
     case "identity":
       return identify(connection, command, rules);
     case "history":
@@ -87,12 +92,14 @@ export function decideSign(connection: Connection, now: number, rules: Rules): O
 function say(
   connection: Connection,
   { text, ref }: Command & { type: "message" },
+  literal: string | undefined,
   rules: Rules,
 ): Outcome {
   if (connection.name === undefined) return error("not_identified", ref);
   if (!fits(text, rules.textLimit)) return error("text_too_long", ref);
   if (!VISIBLE.test(text)) return error("text_blank", ref);
-  return { do: "publish", text: JSON.stringify(text), ref: connection.v1 ? ref : undefined };
+  const said = literal ?? JSON.stringify(text);
+  return { do: "publish", text: said, ref: connection.v1 ? ref : undefined };
 }
 
 /** A lone surrogate is no white space, and it is seen as a replacement character. */

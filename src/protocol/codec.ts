@@ -51,6 +51,22 @@ export function decode(raw: string | Uint8Array, v1: boolean): Command | Fault {
   return command;
 }
 
+const MESSAGE_START = '{"type":"message","text":';
+/** What needs an escape in a JSON string, or ends it. A frame is valid UTF-8: no lone surrogates. */
+const ESCAPED = /["\\\u0000-\u001f]/;
+
+/**
+ * The text in a frame that is exactly what most clients send, `{"type":"message","text":"…"}` with
+ * nothing escaped, as the JSON string literal that it is; or undefined. {@link decode} says the same
+ * of such a frame, but parses it, and leaves the text to be encoded again.
+ */
+export function plainLiteral(raw: string | Uint8Array): string | undefined {
+  if (typeof raw !== "string" || !raw.startsWith(MESSAGE_START) || !raw.endsWith('"}')) return;
+  const literal = raw.slice(MESSAGE_START.length, -1);
+  const quoted = literal.length > 1 && literal.startsWith('"');
+  return quoted && !ESCAPED.test(literal.slice(1, -1)) ? literal : undefined;
+}
+
 /** What a schema can not say, or says too slowly. */
 function fieldsFit(command: Command): boolean {
   if (command.type === "message") {
@@ -74,13 +90,33 @@ export interface Message {
   readonly user: string;
 }
 
-function plainFields(message: Message): string {
-  const timestamp = Math.floor(message.id / 1_000_000);
-  return `"text":${message.text},"timestamp":${timestamp},"user":${message.user}`;
+/** The last second that was written, and its digits: most ids share it with the one before. */
+let second = 0;
+let digits = "0";
+
+/** The whole seconds of an id, as digits. */
+function secondsOf(id: number): string {
+  const seconds = Math.floor(id / 1e6);
+  if (seconds !== second) {
+    second = seconds;
+    digits = String(seconds);
+  }
+  return digits;
+}
+
+/** An id as digits. In two parts, since numbers above 2^31 are slow to write. */
+function idText(id: number): string {
+  if (id < 1e6) return String(id);
+  const seconds = secondsOf(id);
+  return seconds + String(1e6 + (id - second * 1e6)).slice(1);
+}
+
+function plainFields({ id, text, user }: Message): string {
+  return `"text":${text},"timestamp":${secondsOf(id)},"user":${user}`;
 }
 
 function v1Fields(message: Message): string {
-  return `${plainFields(message)},"id":${message.id},"prev":${message.prev}`;
+  return `${plainFields(message)},"id":${idText(message.id)},"prev":${idText(message.prev)}`;
 }
 
 export function messageFrame(message: Message): string {
