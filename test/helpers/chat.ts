@@ -1,0 +1,71 @@
+import type { Chat, ChatEvents, ChatMessage } from "../../src/client/client.ts";
+
+/** The next event of this kind that fits, from now on. */
+export function once<K extends keyof ChatEvents>(
+  chat: Chat,
+  name: K,
+  fits: (event: ChatEvents[K]) => boolean = () => true,
+): Promise<ChatEvents[K]> {
+  return new Promise((resolve) => {
+    const off = chat.on(name, (event) => {
+      if (!fits(event)) return;
+      off();
+      resolve(event);
+    });
+  });
+}
+
+/** Waits until a condition holds that some event changes. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await Bun.sleep(5);
+}
+
+/** Collects every event of a kind, from now on. */
+export function collect<K extends keyof ChatEvents>(chat: Chat, name: K): ChatEvents[K][] {
+  const events: ChatEvents[K][] = [];
+  chat.on(name, (event) => events.push(event));
+  return events;
+}
+
+export function texts(messages: readonly ChatMessage[]): string[] {
+  return messages.map(({ text }) => text);
+}
+
+/** WebSockets that can be cut off like by a network, with all that passes through them. */
+export interface Wire {
+  readonly webSocket: typeof WebSocket;
+  readonly sockets: WebSocket[];
+  /** What was offered at each connection. */
+  readonly offers: string[];
+  readonly sent: string[];
+  readonly received: string[];
+  /** Ends the present connection without a word to the client's own side. */
+  cut(): void;
+}
+
+export function tap(): Wire {
+  const sockets: WebSocket[] = [];
+  const offers: string[] = [];
+  const sent: string[] = [];
+  const received: string[] = [];
+  class Tapped extends WebSocket {
+    constructor(url: string | URL, protocols?: string | string[]) {
+      super(url, protocols ?? []);
+      sockets.push(this);
+      offers.push(String(protocols ?? ""));
+      this.addEventListener("message", ({ data }) => received.push(String(data)));
+    }
+    override send(data: string): void {
+      sent.push(data);
+      super.send(data);
+    }
+  }
+  return {
+    webSocket: Tapped as unknown as typeof WebSocket,
+    sockets,
+    offers,
+    sent,
+    received,
+    cut: () => (sockets.at(-1) as WebSocket & { terminate(): void }).terminate(),
+  };
+}
