@@ -1,4 +1,7 @@
+import { hueOf } from "./hue.ts";
+
 /** Small helpers over the DOM. Nothing here, or elsewhere in the page, parses a text as HTML. */
+
 type Child = Node | string;
 
 /** An element with a class and children; strings become text nodes. */
@@ -27,9 +30,11 @@ export function button(label: string, onClick: () => void, className = ""): HTML
   return element;
 }
 
-/** A name, apart from the direction of the text around it. */
-export function nameElement(name: string, className = "name"): HTMLElement {
-  return make("bdi", className, name);
+/** A name in its colour, apart from the direction of the text around it. */
+export function nameElement(name: string): HTMLElement {
+  const element = make("bdi", "name", name);
+  element.style.setProperty("--hue", String(hueOf(name)));
+  return element;
 }
 
 /** Shows one template of the page. */

@@ -1,5 +1,4 @@
 import { eachFrame, find, make, nameElement } from "./dom.ts";
-import { hueOf } from "./hue.ts";
 import { count } from "./words.ts";
 
 /** Everyone in the channel: those with a name by it, the others by their number. */
@@ -24,19 +23,12 @@ export function createPeople(): People {
     shower.title = people;
     title.textContent = people;
     const sorted = [...(names ?? [])].sort(ORDER.compare);
-    list.replaceChildren(...sorted.map(item));
+    list.replaceChildren(...sorted.map((name) => make("li", "", nameElement(name))));
     const nameless = connections - sorted.length;
     if (names === undefined) readers.textContent = "Too many to list them all.";
     else if (nameless <= 0) readers.textContent = "";
-    else
-      readers.textContent = `${nameless} reading along${names.length > 0 ? "" : ", no name yet"}`;
+    else readers.textContent = `${nameless} reading along`;
   });
-
-  function item(name: string): HTMLElement {
-    const element = nameElement(name);
-    element.style.setProperty("--hue", String(hueOf(name)));
-    return make("li", "", element);
-  }
 
   return {
     set(nextConnections, nextNames) {

@@ -1,6 +1,5 @@
 import { button, make, nameElement } from "./dom.ts";
 import type { Entry, Lead, Waiting } from "./entries.ts";
-import { hueOf } from "./hue.ts";
 import { hrefOf, isFewEmoji, mentions, type Piece, piecesOf } from "./pieces.ts";
 import { clock, dayOf, fullTime, gapWords } from "./words.ts";
 
@@ -23,9 +22,7 @@ export function rowOf({ before, entry, lead, fresh, user }: RowParts): HTMLLIEle
   }
   if (fresh) row.append(rule("fresh", "New messages"));
   if (lead.head) {
-    const name = nameElement(entry.user);
-    name.style.setProperty("--hue", String(hueOf(entry.user)));
-    row.append(make("p", "who", name, timeOf(entry.time)));
+    row.append(make("p", "who", nameElement(entry.user), timeOf(entry.time)));
     row.classList.add("head");
   }
   const text = make("p", "text", ...piecesOf(entry.text, user).map(nodeOf));
