@@ -16,6 +16,14 @@ export interface Config {
   readonly messageBurst: number;
   /** Bytes. */
   readonly sendBuffer: number;
+  /** Messages of a channel; seconds for an empty channel; bytes over all channels. */
+  readonly historyLimit: number;
+  readonly historyTtl: number;
+  readonly historyMemory: number;
+  /** Seconds. */
+  readonly sessionGrace: number;
+  /** Path of an SQLite file; "" to keep everything in memory. */
+  readonly database: string;
   readonly logLevel: LogLevel;
 }
 
@@ -90,6 +98,36 @@ export const SETTINGS: Settings = {
     about: "bytes that wait for a connection that does not read before it is cut",
     ...integer(1024, 1_073_741_824),
   },
+  historyLimit: {
+    variable: "HISTORY_LIMIT",
+    usual: "100",
+    about: "messages kept of a channel, for those who come back; 0 for none",
+    ...integer(0, 1_000_000),
+  },
+  historyTtl: {
+    variable: "HISTORY_TTL",
+    usual: "3600",
+    about: "seconds that an empty channel is remembered",
+    ...decimal(0, 31_536_000),
+  },
+  historyMemory: {
+    variable: "HISTORY_MEMORY",
+    usual: "67108864",
+    about: "bytes of memory that all kept messages together may take",
+    ...integer(0, 1_099_511_627_776),
+  },
+  sessionGrace: {
+    variable: "SESSION_GRACE",
+    usual: "30",
+    about: "seconds that a name is kept for a shoal.v1 client whose connection broke; 0 for none",
+    ...decimal(0, 86_400),
+  },
+  database: {
+    variable: "DATABASE",
+    usual: "",
+    about: "an SQLite file that keeps messages and names across restarts; none: memory alone",
+    ...anyText("the path of a file"),
+  },
   logLevel: {
     variable: "LOG_LEVEL",
     usual: "info",
@@ -124,9 +162,12 @@ function anyText(allowed: string): Pick<Setting<string>, "allowed" | "read"> {
 /**
  * The config in these variables, with the usual value for each that is missing or empty; or every
  * fault in them, a sentence each.
+ *
+ * @param isFile whether there is a file at this path that can be read
  */
 export function readConfig(
   env: Readonly<Record<string, string | undefined>>,
+  isFile: (path: string) => boolean,
 ): { readonly config: Config } | { readonly faults: readonly string[] } {
   const faults: string[] = [];
   const values: Record<string, unknown> = {};
@@ -141,6 +182,12 @@ export function readConfig(
   const config = values as unknown as Config;
   if ((config.tlsCert === "") !== (config.tlsKey === "")) {
     faults.push("TLS_CERT and TLS_KEY go together: set both, or neither.");
+  }
+  for (const { variable } of [SETTINGS.tlsCert, SETTINGS.tlsKey]) {
+    const path = env[variable]?.trim() ?? "";
+    if (path !== "" && !isFile(path)) {
+      faults.push(`${variable} is ${JSON.stringify(path)}, but no file can be read there.`);
+    }
   }
   return faults.length > 0 ? { faults } : { config: Object.freeze(config) };
 }

@@ -1,3 +1,4 @@
+import { accessSync, constants, statSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { version } from "../package.json";
 import { isBadPort, readConfig, SETTINGS } from "./config.ts";
@@ -76,12 +77,21 @@ function readArguments(args: string[]): Record<string, string | undefined> {
   }
 }
 
-function serve(args: string[]): void {
+function isFile(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+async function serve(args: string[]): Promise<void> {
   const given = readArguments(args);
   const wanted = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined),
   );
-  const read = readConfig({ ...process.env, ...wanted });
+  const read = readConfig({ ...process.env, ...wanted }, isFile);
   if ("faults" in read) return stop(2, ...read.faults);
   const { config } = read;
   const log = createLog({
@@ -91,9 +101,12 @@ function serve(args: string[]): void {
     clock: () => new Date(),
   });
 
+  // Who reads the log may go; the chat goes on.
+  process.stdout.on("error", () => process.stdout.destroy());
+
   let server: ShoalServer;
   try {
-    server = createServer(config, log, hot.kept);
+    server = await createServer(config, log, hot.kept);
   } catch (error) {
     return stop(1, `can not start: ${(error as Error).message}`);
   }
@@ -125,4 +138,4 @@ function serve(args: string[]): void {
   };
 }
 
-serve(Bun.argv.slice(2));
+await serve(Bun.argv.slice(2));

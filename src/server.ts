@@ -1,6 +1,12 @@
 import type { Server } from "bun";
 import type { Broker, BrokerEvents } from "./broker/broker.ts";
-import { createMemoryBroker, createMemoryData, type MemoryData } from "./broker/memory.ts";
+import {
+  type BrokerRules,
+  createMemoryBroker,
+  createMemoryData,
+  type MemoryData,
+} from "./broker/memory.ts";
+import { createSqliteBroker, openSqlite, type SqliteData } from "./broker/sqlite.ts";
 import type { Config } from "./config.ts";
 import { answerPresence, createEdge, type Peer, presenceTopic, replaced } from "./connection.ts";
 import { createFanout } from "./fanout.ts";
@@ -30,7 +36,7 @@ import { createState, type State } from "./state.ts";
 export interface Kept {
   readonly state: State<Peer>;
   readonly presence: PresenceData<Peer>;
-  readonly broker: MemoryData;
+  readonly broker: MemoryData | SqliteData;
   listener: Server<Peer> | undefined;
 }
 
@@ -59,15 +65,26 @@ const DRAIN = 1000;
  * Starts a server.
  *
  * @param kept what the load of the code before this one has left
- * @throws where the port is taken, or a TLS file can not be used
+ * @throws where the port is taken, or the database or a TLS file can not be used
  */
-export function createServer(config: Config, log: Log, kept?: Kept): ShoalServer {
+export async function createServer(config: Config, log: Log, kept?: Kept): Promise<ShoalServer> {
   const clock = () => performance.now();
   const heartbeat = config.heartbeatInterval * 1000;
+  const rules: BrokerRules = {
+    history: {
+      limit: config.historyLimit,
+      ttl: config.historyTtl * 1000,
+      memory: config.historyMemory,
+    },
+    names: { grace: config.sessionGrace * 1000, heldFor: heartbeat },
+  };
   const all: Kept = kept ?? {
     state: createState<Peer>(heartbeat, clock()),
     presence: new Map(),
-    broker: createMemoryData(),
+    broker:
+      config.database === ""
+        ? createMemoryData()
+        : await openSqlite(config.database, rules, Date.now),
     listener: undefined,
   };
 
@@ -87,15 +104,10 @@ export function createServer(config: Config, log: Log, kept?: Kept): ShoalServer
     presence: (id, change) => presence.change(id, change, clock()),
     replaced: (_, holder) => replaced(holder as Peer),
   };
-  const broker: Broker = createMemoryBroker(
-    all.broker,
-    {
-      history: { limit: 100, ttl: 3_600_000, memory: 64 * 1024 * 1024 },
-      names: { grace: 30_000, heldFor: heartbeat },
-    },
-    Date.now,
-    events,
-  );
+  const broker: Broker =
+    "worker" in all.broker
+      ? createSqliteBroker(all.broker, rules, Date.now, events, log)
+      : createMemoryBroker(all.broker, rules, Date.now, events);
 
   const idle = Math.ceil(config.heartbeatInterval * IDLE.intervals);
   const idleTimeout = Math.min(Math.max(idle, IDLE.least), IDLE.most);
@@ -115,7 +127,7 @@ export function createServer(config: Config, log: Log, kept?: Kept): ShoalServer
         text: config.textLimit,
         rate: config.messageRate,
         burst: config.messageBurst,
-        history: 100,
+        history: config.historyLimit,
       },
     },
     deadAfter: idleTimeout * 1000,
@@ -168,8 +180,16 @@ export function createServer(config: Config, log: Log, kept?: Kept): ShoalServer
       closeOnBackpressureLimit: true,
     },
   };
-  if (all.listener === undefined) all.listener = Bun.serve(options);
-  else all.listener.reload(options);
+  if (all.listener === undefined) {
+    try {
+      all.listener = Bun.serve(options);
+    } catch (error) {
+      await broker.close();
+      const tls = config.tlsCert === "" ? "" : ` with ${config.tlsCert} and ${config.tlsKey}`;
+      const { message } = error as Error;
+      throw new Error(`HOST ${config.host}, PORT ${config.port}${tls} can not be used: ${message}`);
+    }
+  } else all.listener.reload(options);
   const listener = all.listener;
 
   let renewed = clock();
@@ -185,8 +205,12 @@ export function createServer(config: Config, log: Log, kept?: Kept): ShoalServer
     Math.min(TICK, heartbeat / 10),
   );
 
+  // "All addresses" is none that a browser can open.
+  const url = new URL(listener.url);
+  if (url.hostname === "0.0.0.0" || url.hostname === "[::]") url.hostname = "localhost";
+
   return {
-    url: listener.url,
+    url,
     kept: all,
     dispose: () => clearInterval(timer),
     async drain() {

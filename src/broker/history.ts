@@ -170,6 +170,8 @@ export function createHistory(
     append(channel, message) {
       const log = logOf(channel);
       log.last = message.id;
+      // Its last member may have gone while the message was on its way into a store.
+      if (log.members === 0 && !data.empty.has(log)) data.empty.set(log, clock());
       if (rules.limit === 0) return;
       log.messages.push(message);
       data.bytes += cost(message);

@@ -7,7 +7,7 @@ import {
   type HistoryRules,
 } from "./history.ts";
 import { createNames, createNamesData, type NamesData, type NamesRules } from "./names.ts";
-import { createRefs, createRefsData, hashOf, type RefsData } from "./refs.ts";
+import { createRefs, createRefsData, hashOf, type Once, type RefsData } from "./refs.ts";
 
 /** Everything that the memory broker knows: plain data, so that it survives a reload. */
 export interface MemoryData {
@@ -43,29 +43,19 @@ export function createMemoryBroker(
   const refs = createRefs(data.refs, clock);
 
   function post(channel: string, draft: Draft): number {
+    const { text, user } = draft;
     const prev = history.last(channel);
-    const message: Message = {
-      id: nextId(prev, clock()),
-      prev,
-      text: draft.text,
-      user: draft.user,
-    };
+    const message: Message = { id: nextId(prev, clock()), prev, text, user };
     history.append(channel, message);
     events.message(channel, message);
     return message.id;
   }
 
-  function postOnce(
-    channel: string,
-    draft: Draft,
-    session: string,
-    ref: string,
-  ): number | PublishFault {
-    const hash = hashOf(draft.text);
-    const found = refs.find(channel, session, ref, hash);
+  function postOnce(channel: string, draft: Draft, once: Once): number | PublishFault {
+    const found = refs.find(once);
     if (found !== undefined) return found;
     const id = post(channel, draft);
-    refs.note(channel, session, ref, { id, hash });
+    refs.note({ ...once, id });
     return id;
   }
 
@@ -80,9 +70,9 @@ export function createMemoryBroker(
       names.leave(channel);
     },
     publish(channel, draft) {
-      const { session, ref } = draft;
+      const { session, ref, text } = draft;
       if (session === undefined || ref === undefined) return post(channel, draft);
-      return postOnce(channel, draft, session, ref);
+      return postOnce(channel, draft, { channel, session, ref, hash: hashOf(text) });
     },
     claim: names.claim,
     release: names.release,

@@ -49,8 +49,11 @@ export interface Names {
   leave(channel: string): void;
   claim(channel: string, claim: Claim): boolean;
   release(channel: string, release: Release): void;
-  /** A name from an earlier life of this node, kept until `hold.until`. */
-  restore(channel: string, key: string, hold: Hold): void;
+  /**
+   * Keeps a name from an earlier life of this node until `until`.
+   * @returns whether there was room for it
+   */
+  restore(channel: string, key: string, hold: Omit<Hold, "holder">): boolean;
   roster(channel: string): { count: number; names: string[] };
   /** Frees what was kept for long enough. */
   expire(): void;
@@ -61,7 +64,7 @@ export function createNames(
   data: NamesData,
   rules: NamesRules,
   clock: Clock,
-  events: BrokerEvents,
+  events: Pick<BrokerEvents, "presence" | "replaced">,
   changed?: (channel: string, key: string, hold: Hold | undefined) => void,
 ): Names {
   function roomOf(channel: string): Room {
@@ -139,9 +142,11 @@ export function createNames(
     },
 
     restore(channel, key, hold) {
-      if (data.kept.size >= KEPT_MOST) return;
-      roomOf(channel).holds.set(key, hold);
-      data.kept.set(hold, { channel, key });
+      if (data.kept.size >= KEPT_MOST) return false;
+      const kept = { ...hold, holder: undefined };
+      roomOf(channel).holds.set(key, kept);
+      data.kept.set(kept, { channel, key });
+      return true;
     },
 
     roster(channel) {

@@ -5,10 +5,21 @@ import type { Clock } from "./broker.ts";
  * remembered of each is its first id and a hash of its text.
  */
 
-interface Post {
-  readonly id: number;
+/** A text that is to be posted once. */
+export interface Once {
+  readonly channel: string;
+  readonly session: string;
+  readonly ref: string;
+  /** Of the text; see {@link hashOf}. */
   readonly hash: number;
 }
+
+/** The same, posted under this id. */
+export interface Posted extends Once {
+  readonly id: number;
+}
+
+type Post = Pick<Posted, "id" | "hash">;
 
 /** Plain data, so that it survives a reload of the code. */
 export interface RefsData {
@@ -28,15 +39,10 @@ const POSTS_MOST = 100_000;
 
 export interface Refs {
   /** The id under which this was posted, or undefined if it was not. */
-  find(
-    channel: string,
-    session: string,
-    ref: string,
-    hash: number,
-  ): number | "ref_reused" | undefined;
-  note(channel: string, session: string, ref: string, post: Post): void;
+  find(once: Once): number | "ref_reused" | undefined;
+  note(posted: Posted): void;
   /** Takes a note back: it was not posted after all. */
-  undo(channel: string, session: string, ref: string): void;
+  undo(posted: Posted): void;
   expire(): void;
 }
 
@@ -58,7 +64,7 @@ export function createRefs(data: RefsData, clock: Clock): Refs {
   }
 
   return {
-    find(channel, session, ref, hash) {
+    find({ channel, session, ref, hash }) {
       const key = keyOf(channel, session);
       const window = windows.get(key);
       const post = window?.get(ref);
@@ -70,13 +76,13 @@ export function createRefs(data: RefsData, clock: Clock): Refs {
       return post.hash === hash ? post.id : "ref_reused";
     },
 
-    note(channel, session, ref, post) {
+    note({ channel, session, ref, id, hash }) {
       const key = keyOf(channel, session);
       const window = windows.get(key) ?? new Map<string, Post>();
       windows.delete(key);
       windows.set(key, window);
-      window.set(ref, post);
-      data.count++;
+      if (!window.has(ref)) data.count++;
+      window.set(ref, { id, hash });
       if (window.size > WINDOW.posts) drop(key, window, firstKey(window));
       if (data.count > POSTS_MOST) {
         const oldest = firstKey(windows);
@@ -85,7 +91,7 @@ export function createRefs(data: RefsData, clock: Clock): Refs {
       }
     },
 
-    undo(channel, session, ref) {
+    undo({ channel, session, ref }) {
       const key = keyOf(channel, session);
       const window = windows.get(key);
       if (window !== undefined) drop(key, window, ref);

@@ -11,7 +11,7 @@ export interface TestServer extends ShoalServer {
 
 /** A silent server in this process, on a free port, for as long as `await using` keeps it. */
 export async function serve(settings: Partial<Config> = {}): Promise<TestServer> {
-  const read = readConfig({});
+  const read = readConfig({}, () => false);
   if ("faults" in read) throw new Error(read.faults.join("\n"));
   const config: Config = { ...read.config, port: 0, host: "127.0.0.1", ...settings };
   const log = createLog({
@@ -20,7 +20,7 @@ export async function serve(settings: Partial<Config> = {}): Promise<TestServer>
     write: (line) => console.log(line),
     clock: () => new Date(),
   });
-  const server = createServer(config, log);
+  const server = await createServer(config, log);
   const http = server.url.href.slice(0, -1);
   return {
     ...server,

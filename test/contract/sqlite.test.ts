@@ -1,0 +1,178 @@
+import { Database } from "bun:sqlite";
+import { afterAll, describe, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createSqliteBroker, openSqlite } from "../../src/broker/sqlite.ts";
+import { createLog } from "../../src/log.ts";
+import {
+  brokerContract,
+  type Heard,
+  type OpenStore,
+  recorder,
+  RULES,
+  type Store,
+} from "./broker.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "shoal-sqlite-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+let files = 0;
+const newFile = () => join(folder, `${files++}.sqlite`);
+const log = createLog({ level: "silent", readable: true, write() {}, clock: () => new Date() });
+
+async function openFile(path: string, rules = RULES, now = 1_700_000_000_000): Promise<Store> {
+  const heard: Heard[] = [];
+  const clock = () => store.now;
+  const store: Store = { now, node: () => ({ broker, heard }), close: async () => broker.close() };
+  const data = await openSqlite(path, rules, clock);
+  const broker = createSqliteBroker(data, rules, clock, recorder(heard), log);
+  return store;
+}
+
+const open: OpenStore = (rules) => openFile(newFile(), rules);
+brokerContract("sqlite", open);
+
+function draft(text: string, ref?: string) {
+  return { text: JSON.stringify(text), user: '"ann"', session: "s", ref };
+}
+
+describe("sqlite: across restarts", () => {
+  test("messages, ids, refs and what was forgotten are there again", async () => {
+    const path = newFile();
+    const first = await openFile(path);
+    const { broker } = first.node();
+    await broker.join("a");
+    const lone = await broker.publish("a", draft("\ud800 \u2028 🎣"));
+    const id = await broker.publish("a", draft("hi", "1"));
+    await broker.join("gone");
+    const forgotten = await broker.publish("gone", draft("x"));
+    broker.leave("gone");
+    first.now += 60_000;
+    broker.renew();
+    await first.close();
+
+    const again = await openFile(path, RULES, first.now - 3_600_000);
+    const next = again.node().broker;
+    expect(next.secret).toEqual(broker.secret);
+    expect(await next.join("a")).toBe(id as number);
+    const page = await next.history("a", { limit: 10 });
+    expect(page.messages.map((message) => message.id)).toEqual([lone, id] as number[]);
+    expect(page.messages[0]!.text).toBe(JSON.stringify("\ud800 \u2028 🎣"));
+    expect(await next.publish("a", draft("hi", "1"))).toBe(id);
+    expect(await next.publish("a", draft("ho", "1"))).toBe("ref_reused");
+    expect(await next.publish("a", draft("later"))).toBe((id as number) + 1);
+    expect(await next.join("gone")).toBe(forgotten as number);
+    await again.close();
+  });
+
+  test("a name that was held for long enough waits for its session, also after a crash", async () => {
+    const path = newFile();
+    const first = await openFile(path);
+    const { broker } = first.node();
+    await broker.join("a");
+    const claim = (key: string, session?: string) => ({
+      holder: { key },
+      name: { shown: key, key },
+      held: undefined,
+      session,
+    });
+    for (const key of ["long", "freed", "renamed"]) await broker.claim("a", claim(key, "s"));
+    await broker.claim("a", claim("plain"));
+    first.now += 10_000;
+    await broker.claim("a", claim("short", "s"));
+    const released = claim("late", "s");
+    await broker.claim("a", released);
+    broker.release("a", { holder: released.holder, key: "late", keep: false });
+    await broker.publish("a", draft("all of this is on the disk by then"));
+
+    // What a crash leaves behind: the file as it is now, with nobody having said good-bye.
+    const copy = newFile();
+    for (const end of ["", "-wal"]) {
+      await Bun.write(`${copy}${end}`, Bun.file(`${path}${end}`));
+    }
+    await first.close();
+    const again = await openFile(copy, RULES, first.now);
+    const next = again.node().broker;
+    expect((await next.roster("a")).names.toSorted()).toEqual(["freed", "long", "renamed"]);
+    expect(await next.claim("a", claim("long", "t"))).toBe(false);
+    await next.join("a");
+    expect(await next.claim("a", claim("long", "s"))).toBe(true);
+    again.now += 30_000;
+    next.renew();
+    expect((await next.roster("a")).names).toEqual(["long"]);
+    await again.close();
+  });
+
+  test("what is no longer kept is no longer in the file", async () => {
+    const path = newFile();
+    const store = await openFile(path, { ...RULES, history: { ...RULES.history, limit: 5 } });
+    const { broker } = store.node();
+    await broker.join("a");
+    for (let n = 0; n < 50; n++) await broker.publish("a", draft(`${n}`));
+    await store.close();
+    const database = new Database(path, { readonly: true });
+    const { n } = database.query("SELECT count(*) AS n FROM messages").get() as { n: number };
+    database.close();
+    expect(n).toBeLessThanOrEqual(6);
+  });
+
+  test("the file is for its owner alone", async () => {
+    const path = newFile();
+    await (await openFile(path)).close();
+    expect(statSync(path).mode & 0o077).toBe(0);
+  });
+});
+
+describe("sqlite: a file that can not be used is told, and left as it is", () => {
+  async function faultOf(path: string): Promise<string> {
+    return openFile(path).then(
+      () => "none",
+      (error: Error) => error.message,
+    );
+  }
+
+  test("no database", async () => {
+    const path = newFile();
+    writeFileSync(path, "Dear diary, this is no database at all.".repeat(100));
+    expect(await faultOf(path)).toEndWith("can not be used: file is not a database.");
+    expect(existsSync(`${path}-wal`)).toBe(false);
+  });
+
+  test("another program's", async () => {
+    const path = newFile();
+    const other = new Database(path);
+    other.run("CREATE TABLE songs (title TEXT)");
+    other.close();
+    const before = await Bun.file(path).bytes();
+    expect(await faultOf(path)).toContain("it is the database of another program");
+    expect(await Bun.file(path).bytes()).toEqual(before);
+  });
+
+  test("a newer version's", async () => {
+    const path = newFile();
+    await (await openFile(path)).close();
+    const newer = new Database(path);
+    newer.run("PRAGMA user_version = 1000");
+    newer.close();
+    expect(await faultOf(path)).toContain("a newer version of Shoal wrote it");
+  });
+
+  test("a folder, and a file in no folder", async () => {
+    expect(await faultOf(folder)).toContain("EISDIR");
+    expect(await faultOf(join(folder, "nowhere", "x.sqlite"))).toContain("ENOENT");
+  });
+
+  test("one that another process uses", async () => {
+    const path = newFile();
+    const store = await openFile(path);
+    const script = `
+      import { openSqlite } from ${JSON.stringify(join(import.meta.dir, "../../src/broker/sqlite.ts"))};
+      await openSqlite(${JSON.stringify(path)}, ${JSON.stringify(RULES)}, Date.now)
+        .then(() => console.log("opened"), (error) => console.log(error.message));
+      process.exit(0);`;
+    const child = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe" });
+    expect(await new Response(child.stdout).text()).toContain("another process uses it");
+    await store.close();
+  });
+});

@@ -1,0 +1,103 @@
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { isBadPort, readConfig, SETTINGS } from "../../src/config.ts";
+
+const yes = () => true;
+const no = () => false;
+
+test("nothing needs to be set", () => {
+  expect(readConfig({}, no)).toEqual({
+    config: {
+      port: 6060,
+      host: "0.0.0.0",
+      tlsCert: "",
+      tlsKey: "",
+      heartbeatInterval: 30,
+      textLimit: 2000,
+      messageRate: 10,
+      messageBurst: 50,
+      sendBuffer: 1_048_576,
+      historyLimit: 100,
+      historyTtl: 3600,
+      historyMemory: 67_108_864,
+      sessionGrace: 30,
+      database: "",
+      logLevel: "info",
+    },
+  });
+});
+
+test("an empty variable is as good as none", () => {
+  expect(readConfig({ PORT: "", HOST: " " }, no)).toEqual(readConfig({}, no));
+});
+
+test("every fault is told at once, by its name and with what it may be", () => {
+  const read = readConfig(
+    {
+      PORT: "65536",
+      HOST: "not a host",
+      HEARTBEAT_INTERVAL: "-1",
+      TEXT_LIMIT: "2.5",
+      MESSAGE_RATE: "fast",
+      MESSAGE_BURST: "0",
+      SEND_BUFFER: "1",
+      LOG_LEVEL: "loud",
+      TLS_CERT: "cert.pem",
+    },
+    no,
+  );
+  expect(read).toEqual({
+    faults: [
+      'PORT is "65536", but must be a whole number from 0 to 65535.',
+      'HOST is "not a host", but must be a host name or an IP address.',
+      'HEARTBEAT_INTERVAL is "-1", but must be a number from 0.01 to 86400.',
+      'TEXT_LIMIT is "2.5", but must be a whole number from 1 to 1000000.',
+      'MESSAGE_RATE is "fast", but must be a number from 0 to 1000000.',
+      'MESSAGE_BURST is "0", but must be a whole number from 1 to 1000000.',
+      'SEND_BUFFER is "1", but must be a whole number from 1024 to 1073741824.',
+      'LOG_LEVEL is "loud", but must be debug, info, warn, error or silent.',
+      "TLS_CERT and TLS_KEY go together: set both, or neither.",
+      'TLS_CERT is "cert.pem", but no file can be read there.',
+    ],
+  });
+});
+
+test.each(["0x10", "1e3", " ", "١", "10 ", "+5", "Infinity", "NaN"])("PORT=%j", (text) => {
+  const read = readConfig({ PORT: text }, no);
+  expect("config" in read).toBe(text.trim() === "" || text === "10 ");
+});
+
+test("fractions of a second are fine", () => {
+  const read = readConfig({ HEARTBEAT_INTERVAL: ".25" }, no);
+  expect("config" in read && read.config.heartbeatInterval).toBe(0.25);
+});
+
+test("a certificate needs its key", () => {
+  expect("faults" in readConfig({ TLS_KEY: "key.pem" }, yes)).toBe(true);
+  expect("config" in readConfig({ TLS_CERT: "c.pem", TLS_KEY: "k.pem" }, yes)).toBe(true);
+});
+
+test("the original's example port is one that browsers refuse", () => {
+  expect(isBadPort(6000)).toBe(true);
+  expect(isBadPort(6060)).toBe(false);
+});
+
+describe("what people read", () => {
+  const read = (name: string) => Bun.file(join(import.meta.dir, "../..", name)).text();
+
+  test(".env.example lists every setting with its default and what it is", async () => {
+    const expected = Object.values(SETTINGS).map(({ variable, usual, about }) => {
+      return `# ${about[0]!.toUpperCase()}${about.slice(1)}.\n${usual === "" ? "# " : ""}${variable}=${usual}\n`;
+    });
+    expect(await read(".env.example")).toEndWith(`\n\n${expected.join("\n")}`);
+  });
+
+  test("the README lists every setting with its default", async () => {
+    const readme = await read("README.md");
+    for (const { variable, usual } of Object.values(SETTINGS)) {
+      expect(readme).toMatch(
+        new RegExp(`\\| \`${variable}\` +\\| ${usual === "" ? "none" : `\`${usual}\``} +\\|`),
+      );
+    }
+  });
+});

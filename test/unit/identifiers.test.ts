@@ -1,0 +1,146 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import {
+  CHANNEL_LIMIT,
+  channelOfPath,
+  fits,
+  NAME_LIMIT,
+  nameOf,
+} from "../../src/protocol/identifiers.ts";
+
+describe("channelOfPath", () => {
+  test.each([
+    ["/fishing", "fishing"],
+    ["/fishing/", "fishing"],
+    ["/Fishing", "Fishing"],
+    ["/games/chess", "games/chess"],
+    ["/games%2Fchess", "games/chess"],
+    ["/caf%C3%A9", "café"],
+    ["/cafe%CC%81", "café"],
+    ["/%F0%9F%91%A9%E2%80%8D%F0%9F%91%A9", "👩\u200d👩"],
+    ["//a", "/a"],
+    ["/a//", "a/"],
+    ["/__proto__", "__proto__"],
+    [`/${"x".repeat(CHANNEL_LIMIT)}`, "x".repeat(CHANNEL_LIMIT)],
+    [`/${"%F0%9F%8E%A3".repeat(CHANNEL_LIMIT)}`, "🎣".repeat(CHANNEL_LIMIT)],
+  ])("%s is a channel", (path, id) => {
+    expect(channelOfPath(path)).toEqual({ id });
+  });
+
+  test.each([
+    ["/", "empty"],
+    ["//", "empty"],
+    ["/%zz", "encoding"],
+    ["/%FF", "encoding"],
+    ["/%C3", "encoding"],
+    ["/%ED%A0%80", "encoding"],
+    ["/%00", "characters"],
+    ["/a%0Ab", "characters"],
+    ["/%C2%85", "characters"],
+    ["/%E2%80%AE", "characters"],
+    ["/%D8%9C", "characters"],
+    ["/%E2%80%A8", "characters"],
+    ["/-", "reserved"],
+    ["/-/", "reserved"],
+    ["/-/health", "reserved"],
+    ["/%2D/health", "reserved"],
+    ["/-%2Fhealth", "reserved"],
+    [`/${"x".repeat(CHANNEL_LIMIT + 1)}`, "length"],
+  ])("%s is none: %s", (path, fault) => {
+    expect(channelOfPath(path)).toEqual({ fault } as never);
+  });
+
+  test("composed and decomposed spellings of any text are one channel", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "grapheme", minLength: 1, maxLength: 20 }), (text) => {
+        const composed = channelOfPath(`/${encodeURIComponent(text.normalize("NFC"))}`);
+        const decomposed = channelOfPath(`/${encodeURIComponent(text.normalize("NFD"))}`);
+        expect(decomposed).toEqual(composed);
+      }),
+    );
+  });
+});
+
+describe("nameOf", () => {
+  test.each([
+    ["fishing_beast_5000", "fishing_beast_5000"],
+    ["  Bob  ", "Bob"],
+    ["\u00a0Bob\u3000", "Bob"],
+    ["Иван", "Иван"],
+    ["Ελλάδα", "Ελλάδα"],
+    ["たなか Tanaka", "たなか Tanaka"],
+    ["李小龙 Bruce", "李小龙 Bruce"],
+    ["김철수 Kim", "김철수 Kim"],
+    ["محمد Bob", "محمد Bob"],
+    ["ᏣᎳᎩ", "ᏣᎳᎩ"],
+    ["☀️ sun", "☀ sun"],
+    ["🎣", "🎣"],
+    ["ﬁsh", "fish"],
+    ["e\u0301", "é"],
+    ["x".repeat(NAME_LIMIT), "x".repeat(NAME_LIMIT)],
+    ["🎣".repeat(NAME_LIMIT), "🎣".repeat(NAME_LIMIT)],
+  ])("%j shows as %j", (wanted, shown) => {
+    expect(nameOf(wanted)?.shown).toBe(shown);
+  });
+
+  test.each([
+    ["nothing", ""],
+    ["spaces", "   "],
+    ["33 characters", "x".repeat(NAME_LIMIT + 1)],
+    ["a tab", "a\tb"],
+    ["a line break at the end", "bob\n"],
+    ["a null", "a\0"],
+    ["a zero-width space", "a\u200bb"],
+    ["a zero-width joiner", "👩\u200d👩"],
+    ["a soft hyphen", "a\u00adb"],
+    ["a bidi override", "a\u202eb"],
+    ["a byte order mark", "\ufeffbob"],
+    ["an invisible letter", "\u3164"],
+    ["a blank braille", "\u2800"],
+    ["a combining mark alone", "\u0301"],
+    ["a lone surrogate", "a\ud800"],
+    ["a private character", "a\ue000"],
+    ["Cyrillic among Latin", "Bоb"],
+    ["Greek among Latin", "Bοb"],
+    ["Cherokee among Latin", "Ꭺnn"],
+    ["Cyrillic with Greek", "Иλ"],
+    ["two others with Latin", "שαbמحم"],
+    ["Arabic with Hebrew", "محשל"],
+  ])("%s is no name", (_, wanted) => {
+    expect(nameOf(wanted)).toBeUndefined();
+  });
+
+  test.each([
+    ["Bob", "bOB"],
+    ["straße", "STRASSE"],
+    ["ΣΑΣ", "σας"],
+    ["ﬁsh", "FISH"],
+    ["Ａnn", "ann"],
+    ["☀️", "☀"],
+  ])("%s and %s are one name", (one, other) => {
+    expect(nameOf(one)?.key).toBe(nameOf(other)!.key);
+  });
+
+  test("a name shows as itself, and its key is the key of its upper and lower case", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary", maxLength: 40 }), (wanted) => {
+        const name = nameOf(wanted);
+        if (name === undefined) return;
+        expect(nameOf(name.shown)).toEqual(name);
+        expect(fits(name.shown, NAME_LIMIT)).toBe(true);
+        expect(nameOf(name.shown.toLowerCase())?.key ?? name.key).toBe(name.key);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
+
+test("fits counts code points, and a lone surrogate as one", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "binary", maxLength: 30 }), fc.nat(30), (text, limit) => {
+      expect(fits(text, limit)).toBe([...text].length <= limit);
+    }),
+  );
+  expect(fits("\ud800\ud800", 2)).toBe(true);
+  expect(fits("\ud800\ud800", 1)).toBe(false);
+});

@@ -1,0 +1,103 @@
+import { expect, test } from "bun:test";
+import { dirname, join, relative, resolve } from "node:path";
+
+const SRC = resolve(import.meta.dir, "../../src");
+
+/**
+ * The floors of the house, from the top. A file imports from its own floor or from those below.
+ * What is not in the list is on the floor of its folder.
+ */
+const FLOORS = [
+  ["main.ts"],
+  ["server.ts"],
+  ["connection.ts", "http"],
+  ["commands.ts", "fanout.ts", "presence.ts", "broker"],
+  ["state.ts", "limiter.ts", "sessions.ts", "log.ts", "config.ts"],
+  ["protocol"],
+];
+/** Rooms beside the house: what each may import from outside of itself. */
+const ROOMS: Record<string, string[]> = { client: ["protocol"], web: ["protocol", "client"] };
+/** Who may look into which room. */
+const VISITORS: Record<string, string[]> = {
+  client: ["main.ts", "http", "server.ts", "web"],
+  web: ["server.ts", "http"],
+};
+
+const transpiler = new Bun.Transpiler({ loader: "ts" });
+
+/** Every import within src, types included, as [from, to] relative to src. */
+async function imports(): Promise<[string, string][]> {
+  const found: [string, string][] = [];
+  for (const file of new Bun.Glob("**/*.ts").scanSync(SRC)) {
+    const text = await Bun.file(join(SRC, file)).text();
+    const typesToo = text
+      .replace(/^(import|export) type /gm, "$1 ")
+      .replace(/([{,]\s*)type /g, "$1");
+    const listed = [...typesToo.matchAll(/\bfrom "(\.[^"]+)"/g)].map(([, path]) => path!);
+    const seen = transpiler.scanImports(text).map(({ path }) => path);
+    for (const path of new Set([...listed, ...seen.filter((path) => path.startsWith("."))])) {
+      found.push([file, relative(SRC, resolve(join(SRC, dirname(file)), path))]);
+    }
+  }
+  return found;
+}
+
+function roomOf(file: string): string {
+  return file.split("/")[0]!;
+}
+
+function floorOf(file: string): number {
+  return FLOORS.findIndex((rooms) => rooms.includes(roomOf(file)));
+}
+
+test("imports point down only, and rooms beside the house are entered where they may be", async () => {
+  const wrong: string[] = [];
+  const all = await imports();
+  expect(all.length).toBeGreaterThan(30);
+  for (const [from, to] of all) {
+    if (to.startsWith("..")) {
+      if (!(from === "main.ts" && to === "../package.json")) wrong.push(`${from} -> ${to}`);
+      continue;
+    }
+    const [here, there] = [roomOf(from), roomOf(to)];
+    if (here === there) continue;
+    const own = ROOMS[here];
+    const fine =
+      own !== undefined
+        ? own.includes(there)
+        : (VISITORS[there]?.includes(here) ??
+          (floorOf(from) !== -1 && floorOf(from) <= floorOf(to)));
+    if (!fine) wrong.push(`${from} -> ${to}`);
+  }
+  expect(wrong).toEqual([]);
+});
+
+test("no circle of imports", async () => {
+  const edges = new Map<string, string[]>();
+  for (const [from, to] of await imports()) edges.set(from, [...(edges.get(from) ?? []), to]);
+  const done = new Set<string>();
+  function visit(file: string, path: string[]): void {
+    expect(path).not.toContain(file);
+    if (done.has(file)) return;
+    for (const next of edges.get(file) ?? []) visit(next, [...path, file]);
+    done.add(file);
+  }
+  for (const file of edges.keys()) visit(file, []);
+});
+
+test("only where it belongs: the listener, the timer, the environment, the sockets", async () => {
+  const rules: [RegExp, string[]][] = [
+    [/\bBun\.serve\(/, ["server.ts"]],
+    [/\bsetInterval\(/, ["server.ts", "client/", "web/"]],
+    [/\bprocess\.(env|argv)\b|\bBun\.(env|argv)\b/, ["main.ts", "client/bundle.ts"]],
+    [/\bServerWebSocket\b/, ["connection.ts"]],
+    [/"bun:sqlite"/, ["broker/sqlite-worker.ts"]],
+  ];
+  for (const file of new Bun.Glob("**/*.ts").scanSync(SRC)) {
+    const text = await Bun.file(join(SRC, file)).text();
+    for (const [pattern, allowed] of rules) {
+      if (allowed.some((place) => file.startsWith(place))) continue;
+      expect(pattern.test(text), `${file} has ${pattern}`).toBe(false);
+    }
+  }
+});
