@@ -56,6 +56,8 @@ export function createLink({ url, Socket, random, onFrame, onState }: LinkOption
   /** Whether to offer the subprotocol, and whether the server has ever spoken it. */
   let offering = true;
   let offerTaken = false;
+  /** Whether the handshake of the present connection was answered. */
+  let opened = false;
   let enteredAt: number | undefined;
   let tries = 0;
   let retryTimer: Timer;
@@ -69,12 +71,12 @@ export function createLink({ url, Socket, random, onFrame, onState }: LinkOption
     clearTimeout(retryTimer);
     onState(isOffline() ? "offline" : "connecting");
     const made = offering ? new Socket(url, OFFER) : new Socket(url);
-    let opened = false;
+    opened = false;
     socket = made;
     silence = PATIENCE;
     listen();
     made.onopen = () => {
-      opened = true;
+      opened ||= socket === made;
     };
     made.onmessage = ({ data }) => {
       if (socket !== made) return;
@@ -85,8 +87,7 @@ export function createLink({ url, Socket, random, onFrame, onState }: LinkOption
     made.onclose = ({ code }) => {
       if (socket !== made) return;
       drop();
-      if (opened) offering = true;
-      else if (!offerTaken) {
+      if (!opened && !offerTaken) {
         // The server is down, or it does not know the subprotocol: see at once whether it is that.
         offering = !offering;
         if (!offering) return open();
@@ -101,6 +102,7 @@ export function createLink({ url, Socket, random, onFrame, onState }: LinkOption
     clearTimeout(silenceTimer);
     if (enteredAt !== undefined && performance.now() - enteredAt > STEADY) tries = 0;
     enteredAt = beatAt = undefined;
+    if (opened) offering = true;
     const dropped = socket;
     socket = undefined;
     dropped?.close();

@@ -6,6 +6,8 @@ export interface Limits {
 
 /** How much of the limits is made use of: frames may arrive closer together than they left. */
 const SHARE = 0.85;
+/** A hair of room against rounding, in milliseconds. */
+const ROUNDING = 1e-3;
 
 /**
  * The bucket of frames after one more, as the time at which it is full again; or how long to wait
@@ -22,5 +24,5 @@ export function pace(
   const cost = 1000 / (rate * SHARE);
   const next = Math.max(fullAt, now) + cost;
   const wait = next - now - cost * Math.max(1, Math.floor(burst * SHARE));
-  return wait > 0 ? { wait } : { fullAt: next };
+  return wait > ROUNDING ? { wait } : { fullAt: next };
 }

@@ -39,8 +39,10 @@ export interface Wire {
   readonly offers: string[];
   readonly sent: string[];
   readonly received: string[];
-  /** Ends the present connection without a word to the client's own side. */
+  /** Ends the present connection, as a network does: without a close frame. */
   cut(): void;
+  /** Whether new connections fail. */
+  down: boolean;
 }
 
 export function tap(): Wire {
@@ -50,7 +52,8 @@ export function tap(): Wire {
   const received: string[] = [];
   class Tapped extends WebSocket {
     constructor(url: string | URL, protocols?: string | string[]) {
-      super(url, protocols ?? []);
+      // Nobody listens on port 1.
+      super(wire.down ? "ws://127.0.0.1:1" : url, protocols ?? []);
       sockets.push(this);
       offers.push(String(protocols ?? ""));
       this.addEventListener("message", ({ data }) => received.push(String(data)));
@@ -60,7 +63,8 @@ export function tap(): Wire {
       super.send(data);
     }
   }
-  return {
+  const wire: Wire = {
+    down: false,
     webSocket: Tapped as unknown as typeof WebSocket,
     sockets,
     offers,
@@ -68,4 +72,5 @@ export function tap(): Wire {
     received,
     cut: () => (sockets.at(-1) as WebSocket & { terminate(): void }).terminate(),
   };
+  return wire;
 }
