@@ -10,6 +10,7 @@ import { createSqliteBroker, openSqlite, type SqliteData } from "./broker/sqlite
 import type { Config } from "./config.ts";
 import { answerPresence, createEdge, type Peer, presenceTopic, replaced } from "./connection.ts";
 import { createFanout } from "./fanout.ts";
+import { libraryFile } from "./http/library.ts";
 import { createPageFiles } from "./http/page.ts";
 import {
   badHandshake,
@@ -146,7 +147,10 @@ export async function createServer(config: Config, log: Log, kept?: Kept): Promi
     const upgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
     const reading = isReading(request) && !upgrade;
     if (reading) {
-      const known = customRoute(url.pathname) ?? files.file(request, url.pathname);
+      const known =
+        customRoute(url.pathname) ??
+        libraryFile(request, url.pathname) ??
+        files.file(request, url.pathname);
       if (known !== undefined) return known;
       if (url.pathname === "/" && wantsPage(request)) return files.page(request);
     }

@@ -1,6 +1,7 @@
 import { readdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import page from "../web/index.html";
+import { type Asset, answer, pack } from "./asset.ts";
 import { badPath } from "./routes.ts";
 
 /**
@@ -20,13 +21,6 @@ interface Output {
   readonly name: string;
   readonly type: string;
   readonly body: Blob;
-}
-
-interface Asset {
-  readonly type: string;
-  readonly tag: string;
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly gzipped: Uint8Array<ArrayBuffer>;
 }
 
 type Assets = ReadonlyMap<string, Asset>;
@@ -114,24 +108,4 @@ function embedded(files: NonNullable<typeof page.files>): Output[] {
     type: headers["content-type"],
     body: Bun.file(path),
   }));
-}
-
-function pack(bytes: Uint8Array<ArrayBuffer>, type: string): Asset {
-  return { type, tag: `"${Bun.hash(bytes).toString(36)}"`, bytes, gzipped: Bun.gzipSync(bytes) };
-}
-
-function answer(request: Request, asset: Asset, headers: Record<string, string>): Response {
-  const all = { ...headers, ETag: asset.tag, "X-Content-Type-Options": "nosniff" };
-  if (request.headers.get("if-none-match")?.includes(asset.tag) === true) {
-    return new Response(null, { status: 304, headers: all });
-  }
-  const gzip = request.headers.get("accept-encoding")?.includes("gzip") === true;
-  return new Response(gzip ? asset.gzipped : asset.bytes, {
-    headers: {
-      Vary: "Accept-Encoding",
-      ...all,
-      "Content-Type": asset.type,
-      ...(gzip ? { "Content-Encoding": "gzip" } : {}),
-    },
-  });
 }
