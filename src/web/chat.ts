@@ -2,7 +2,7 @@ import { type ChatMessage, connect } from "../client/client.ts";
 import { createAlerts } from "./alerts.ts";
 import { socketUrl } from "./channel.ts";
 import { createComposer } from "./composer.ts";
-import { find } from "./dom.ts";
+import { eachFrame, find } from "./dom.ts";
 import type { Entry } from "./entries.ts";
 import { bindGo } from "./go.ts";
 import { createList } from "./list.ts";
@@ -29,6 +29,9 @@ export function startChat(channel: string): void {
   let loading = false;
   let begun = false;
   let mark: Entry | undefined;
+  /** The id of the last message that was seen; written once a frame, since that can be slow. */
+  let seen = store.seen(channel);
+  const saveSeen = eachFrame(() => store.setSeen(channel, seen));
   const chat = connect(socketUrl(location), {
     presence: true,
     history: PAGE,
@@ -45,7 +48,7 @@ export function startChat(channel: string): void {
     beginning,
     retry: (waiting) => outbox.retry(waiting),
     discard: (waiting) => outbox.discard(waiting),
-    caughtUp: remember,
+    caughtUp: look,
   });
   const outbox = createOutbox(
     chat,
@@ -100,9 +103,10 @@ export function startChat(channel: string): void {
   }
 
   /** What was seen is not new the next time. */
-  function remember(): void {
-    const id = list.entries.at(-1)?.id;
-    if (id !== undefined && !document.hidden) store.setSeen(channel, id);
+  function look(): void {
+    if (document.hidden || !list.following) return;
+    seen = list.entries.at(-1)?.id ?? seen;
+    saveSeen();
   }
 
   function showIdentity(): void {
@@ -156,11 +160,10 @@ export function startChat(channel: string): void {
     begun = true;
     more = page.more;
     const entries = page.messages.map(entryOf);
-    const seen = store.seen(channel);
     mark = seen === 0 ? undefined : entries.find(({ id = 0 }) => id > seen);
     list.setFresh(mark);
     list.add(entries);
-    remember();
+    look();
   });
   chat.on("message", (message) => {
     const entry = entryOf(message);
@@ -168,8 +171,10 @@ export function startChat(channel: string): void {
     const watched = list.following && !document.hidden;
     outbox.seen(entry, message.ref);
     list.add([entry]);
-    if (own || watched) remember();
-    else if (mark === undefined || (mark.id ?? 0) <= store.seen(channel)) {
+    if (own || watched) {
+      seen = entry.id ?? seen;
+      saveSeen();
+    } else if (mark === undefined || (mark.id ?? 0) <= seen) {
       list.setFresh((mark = entry));
     }
     if (own) return;
@@ -200,9 +205,7 @@ export function startChat(channel: string): void {
     if (chat.user !== undefined) showIdentity();
   }
 
-  document.addEventListener("visibilitychange", () => {
-    if (list.following) remember();
-  });
+  document.addEventListener("visibilitychange", look);
   window.addEventListener("beforeunload", (event) => {
     if (outbox.waiting.some(({ state }) => state !== "sent")) event.preventDefault();
   });

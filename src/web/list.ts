@@ -202,7 +202,7 @@ export function createList(actions: ListActions): List {
       const atEnd = to === entries.length;
       insert(entries, added);
       if (first !== undefined && last !== undefined) {
-        from = entries.indexOf(first);
+        from = entries.lastIndexOf(first);
         to = entries.lastIndexOf(last) + 1;
         if (atEnd && !following) {
           const arrived = entries.length - 1 - entries.lastIndexOf(newest ?? last);
