@@ -33,6 +33,10 @@ export function channelFor(typed: string): { path: string } | { fault: string } 
 }
 
 /** The address that one connects to for the page's own. */
-export function socketUrl({ protocol, host, pathname }: Location): string {
+export function socketUrl({
+  protocol,
+  host,
+  pathname,
+}: Pick<URL, "protocol" | "host" | "pathname">): string {
   return `${protocol === "https:" ? "wss:" : "ws:"}//${host}${pathname}`;
 }

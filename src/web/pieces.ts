@@ -54,7 +54,7 @@ function mentionsIn(text: string, name: string | undefined): Piece[] {
 
 /** `@name` in any case, where neither side of it goes on as a word. */
 function mentionPattern(name: string): RegExp {
-  const literal = name.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
+  const literal = name.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
   return new RegExp(`(?<![\\p{L}\\p{N}_])@${literal}(?![\\p{L}\\p{M}\\p{N}_])`, "giu");
 }
 

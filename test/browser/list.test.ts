@@ -134,10 +134,10 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the list of the %s", (program
       }`);
     await hide(true);
     await talk(bob, 3, "missed");
-    await page.waitForFunction("document.title === '(3) #hidden'");
+    await page.locator("title", { hasText: "(3) #hidden" }).waitFor({ state: "attached" });
     expect(await page.locator('link[rel="icon"]').getAttribute("href")).toStartWith("data:image");
     await hide(false);
-    await page.waitForFunction("document.title === '#hidden'");
+    await page.locator("title", { hasText: /^#hidden$/ }).waitFor({ state: "attached" });
     const marked = page.locator("#rows li", { has: page.locator(".fresh") });
     expect(await marked.locator(".text").textContent()).toBe("missed 0");
     expect(await page.locator("#live p").last().textContent()).toContain("missed 2");
