@@ -52,6 +52,7 @@ export function startChat(channel: string): void {
   });
   const outbox = createOutbox(
     chat,
+    () => chat.user ?? identity?.user ?? "",
     (id) => list.entries.some((entry) => entry.id === id),
     () => list.setWaiting(outbox.waiting),
   );
@@ -59,10 +60,10 @@ export function startChat(channel: string): void {
     send(text) {
       list.setFresh((mark = undefined));
       list.toLatest();
-      outbox.send(text);
+      void resumed.then(() => outbox.send(text));
     },
     join,
-    takeOver: () => void takeOver(),
+    takeOver: () => void takeOver().then(composer.focus),
     page: (screens) => list.page(screens),
   });
   const menu = bindMenu({
@@ -126,7 +127,7 @@ export function startChat(channel: string): void {
     return undefined;
   }
 
-  /** Takes the name of before, unless another tab of this browser talks under it. */
+  /** Asks for the name of before, unless another tab of this browser talks under it. */
   async function resume(): Promise<void> {
     if (identity === undefined) {
       composer.askName(store.name() ?? "");
@@ -139,13 +140,13 @@ export function startChat(channel: string): void {
     }
     composer.write(user);
     list.setUser(user);
-    await takeOver();
+    void takeOver();
   }
 
   async function takeOver(): Promise<void> {
     const user = identity?.user ?? "";
     const fault = await join(user);
-    if (fault !== undefined) composer.askName(user, { fault, focus: true });
+    if (fault !== undefined) composer.askName(user, { fault });
   }
 
   async function leave(): Promise<void> {
@@ -153,7 +154,7 @@ export function startChat(channel: string): void {
     store.setIdentity(channel, undefined);
     await chat.leave();
     showIdentity();
-    composer.askName(store.name() ?? "");
+    composer.askName(store.name() ?? "", { focus: true });
   }
 
   chat.on("history", (page) => {
@@ -190,7 +191,9 @@ export function startChat(channel: string): void {
   chat.on("session", showSession);
   chat.on("identity", ({ user }) => {
     showIdentity();
-    if (user === undefined && identity !== undefined) composer.askName(identity.user);
+    if (user !== undefined || identity === undefined) return;
+    const fault = "Somebody else has this name now. Choose another one.";
+    composer.askName(identity.user, { fault });
   });
   chat.on("replaced", () => {
     list.setUser(undefined);
@@ -209,7 +212,7 @@ export function startChat(channel: string): void {
   window.addEventListener("beforeunload", (event) => {
     if (outbox.waiting.some(({ state }) => state !== "sent")) event.preventDefault();
   });
-  void resume();
+  const resumed = resume();
 }
 
 function entryOf({ text, user, timestamp, id, prev }: ChatMessage): Entry {

@@ -12,6 +12,8 @@ export interface Composer {
   askName(usual: string, options?: { fault?: string; keep?: boolean; focus?: boolean }): void;
   elsewhere(user: string, words: string): void;
   setLimit(limit: number): void;
+  /** To where one types. */
+  focus(): void;
 }
 
 export interface ComposerActions {
@@ -54,6 +56,8 @@ export function createComposer(channel: string, actions: ComposerActions): Compo
     else if (left <= Math.min(NEAR.most, NEAR.part * limit)) hint.textContent = `${left} left`;
     else hint.textContent = "";
     hint.classList.toggle("fault", left < 0);
+    if (left < 0) text.setAttribute("aria-invalid", "true");
+    else text.removeAttribute("aria-invalid");
     sender.disabled = left < 0 || text.value.trim() === "";
   }
 
@@ -149,6 +153,7 @@ export function createComposer(channel: string, actions: ComposerActions): Compo
       limit = next;
       fit();
     },
+    focus: () => (writing.hidden ? name : text).focus(),
   };
   return composer;
 }

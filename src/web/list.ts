@@ -204,9 +204,8 @@ export function createList(actions: ListActions): List {
       if (first !== undefined && last !== undefined) {
         from = entries.lastIndexOf(first);
         to = entries.lastIndexOf(last) + 1;
-        if (atEnd && !following) {
-          const arrived = entries.length - 1 - entries.lastIndexOf(newest ?? last);
-          unseen += arrived;
+        if (!following) unseen += entries.length - 1 - entries.lastIndexOf(newest ?? last);
+        if (!following && atEnd) {
           to = Math.min(entries.length, Math.max(to, from + MOST));
         }
       }

@@ -1,5 +1,6 @@
 import type { Chat, Sent } from "../client/client.ts";
 import type { Entry, Waiting } from "./entries.ts";
+import { refusalWords } from "./words.ts";
 
 /** One's own messages from the moment they are written until they are seen among the others. */
 export interface Outbox {
@@ -11,9 +12,14 @@ export interface Outbox {
   seen(entry: Entry, ref: string | undefined): void;
 }
 
-/** @param changed is called when something of it is to be drawn anew */
+/**
+ * @param user one's own name
+ * @param wasSeen whether a message with this id is among those of the channel
+ * @param changed is called when something of it is to be drawn anew
+ */
 export function createOutbox(
   chat: Chat,
+  user: () => string,
   wasSeen: (id: number) => boolean,
   changed: () => void,
 ): Outbox {
@@ -22,7 +28,9 @@ export function createOutbox(
   function settled(ref: string, sent: Sent): void {
     waiting = waiting.flatMap((one): Waiting[] => {
       if (one.ref !== ref) return [one];
-      if (!sent.ok) return [{ ...one, state: "failed", reason: sent.message }];
+      if (!sent.ok) {
+        return [{ ...one, state: "failed", reason: refusalWords(sent.code, sent.message) }];
+      }
       return sent.id !== undefined && wasSeen(sent.id)
         ? []
         : [{ ...one, state: "sent", id: sent.id }];
@@ -36,8 +44,7 @@ export function createOutbox(
     },
     send(text) {
       const { ref, sent } = chat.send(text);
-      const user = chat.user ?? "";
-      waiting = [...waiting, { ref, text, user, time: Date.now(), state: "sending" }];
+      waiting = [...waiting, { ref, text, user: user(), time: Date.now(), state: "sending" }];
       changed();
       void sent.then((result) => settled(ref, result));
     },

@@ -29,6 +29,7 @@ export function rowOf({ before, entry, lead, fresh, user }: RowParts): HTMLLIEle
   text.dir = "auto";
   if (isFewEmoji(entry.text)) text.classList.add("emoji");
   const line = make("div", "line", text);
+  line.title = fullTime(entry.time);
   if (!lead.head) line.prepend(timeOf(entry.time));
   if (mentions(entry.text, user)) line.classList.add("mine");
   row.append(line);

@@ -24,12 +24,15 @@ export function createStatus(announce: (words: string) => void): Status {
   return {
     set(next) {
       const { state } = connection;
+      const wasLost = lost;
       connection = next;
       lost = next.state !== "open" && (lost || next.state !== "connecting");
       word.className = next.state;
       word.firstElementChild!.textContent = stateWord(next);
       draw();
-      if (next.state !== state && next.state !== "connecting") announce(stateWord(next));
+      if (next.state !== state && next.state !== "connecting" && (wasLost || lost)) {
+        announce(stateWord(next));
+      }
       clearInterval(ticking);
       if (next.state === "waiting") ticking = setInterval(draw, 250);
     },

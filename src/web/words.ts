@@ -37,6 +37,14 @@ export function count(number: number, one: string, many: string): string {
   return `${number} ${number === 1 ? one : many}`;
 }
 
+/** Why a message was refused: in the server's words, unless they are meant for programs. */
+export function refusalWords(code: string, message: string): string {
+  if (code === "not_identified") return "You had no name here.";
+  if (code === "text_too_long") return "It is longer than the server allows.";
+  if (code === "text_blank") return "There is nothing to see in it.";
+  return message;
+}
+
 /** The state of the connection, as far as words for it are needed. */
 export interface Connection {
   readonly state: "connecting" | "open" | "waiting" | "offline" | "closed";
