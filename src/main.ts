@@ -101,9 +101,6 @@ async function serve(args: string[]): Promise<void> {
     clock: () => new Date(),
   });
 
-  // Who reads the log may go; the chat goes on.
-  process.stdout.on("error", () => process.stdout.destroy());
-
   let server: ShoalServer;
   try {
     server = await createServer(config, log, hot.kept);
@@ -113,9 +110,9 @@ async function serve(args: string[]): Promise<void> {
   const { url } = server;
   if (hot.kept === undefined) {
     log.info("listening", { url: url.href });
-    if (isBadPort(config.port)) {
+    if (isBadPort(Number(url.port))) {
       const advice = "browsers refuse to connect to this port; other clients can";
-      log.warn("bad port", { port: config.port, advice });
+      log.warn("bad port", { port: Number(url.port), advice });
     }
   }
 
@@ -129,12 +126,16 @@ async function serve(args: string[]): Promise<void> {
       (error: unknown) => stop(1, `could not stop cleanly: ${String(error)}`),
     );
   }
+  // Who reads the log may go; the chat goes on.
+  const onLogGone = () => process.stdout.destroy();
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+  process.stdout.on("error", onLogGone);
 
   hot.kept = server.kept;
   hot.dispose = () => {
     server.dispose();
     process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
+    process.stdout.off("error", onLogGone);
   };
 }
 

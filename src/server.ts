@@ -139,8 +139,9 @@ export async function createServer(config: Config, log: Log, kept?: Kept): Promi
   const files = createPageFiles();
 
   function fetch(request: Request, server: Server<Peer>): Response | Promise<Response> | undefined {
-    // A malformed Host header makes no URL.
-    const url = URL.parse(request.url, "http://localhost");
+    // HTTP/1.0 needs no Host header, but with a malformed one there is no URL.
+    const base = request.headers.get("host") ? undefined : "http://localhost";
+    const url = URL.parse(request.url, base);
     if (url === null) return badRequest();
     const own = serverRoute(url.pathname);
     if (own !== undefined) return own;
@@ -168,6 +169,8 @@ export async function createServer(config: Config, log: Log, kept?: Kept): Promi
       ? {}
       : { tls: { cert: Bun.file(config.tlsCert), key: Bun.file(config.tlsKey) } }),
     development: false,
+    // Without it, a server that is not for development shares a port that is taken, in silence.
+    reusePort: false,
     fetch,
     error(error: unknown) {
       log.error("request failed", { error: String(error) });

@@ -151,18 +151,24 @@ export function createSqliteBroker(
     hurry();
   });
   let timer: Timer | undefined;
+  let hurried = false;
   let onClosed: (() => void) | undefined;
 
-  /** Hands a batch over soon: at once after a quiet time, else when the gathering is over. */
+  /** Hands a batch over: at the end of this tick after a quiet time, else when it is gathered. */
   function hurry(): void {
-    if (timer !== undefined || data.writing !== undefined) return;
+    if (timer !== undefined || hurried || data.writing !== undefined) return;
     const rest = data.handedAt + GATHER - performance.now();
-    timer = setTimeout(hand, Math.max(0, rest));
+    if (rest > 0) timer = setTimeout(hand, rest);
+    else {
+      hurried = true;
+      queueMicrotask(hand);
+    }
   }
 
   function hand(): void {
     clearTimeout(timer);
     timer = undefined;
+    hurried = false;
     const { posts, names: changed, drops } = data.waiting;
     if (data.writing !== undefined || posts.length + changed.size + drops.size === 0) return;
     data.writing = data.waiting;

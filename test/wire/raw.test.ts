@@ -1,0 +1,196 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { enter, enterAs } from "../helpers/client.ts";
+import { frameOf, handshake, type RawSocket, rawSocket } from "../helpers/raw.ts";
+import { type Shoal, startShoal } from "../helpers/shoal.ts";
+import { serve, type TestServer } from "../helpers/server.ts";
+
+/** What no decent client sends, and clients that do not read. */
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await serve({ messageRate: 0 });
+});
+afterAll(() => server.drain());
+
+async function answerTo(request: string): Promise<string> {
+  const socket = await rawSocket(server.http);
+  socket.write(request);
+  await socket.until("\r\n\r\n");
+  socket.end();
+  return socket.received();
+}
+
+describe("handshakes", () => {
+  test("the answer names no subprotocol unless shoal.v1 was offered", async () => {
+    const answers = [
+      [[], null],
+      [["Sec-WebSocket-Protocol: chat"], null],
+      [["Sec-WebSocket-Protocol: shoal.v2, shoal.v1x"], null],
+      [["Sec-WebSocket-Protocol: shoal.v1"], "shoal.v1"],
+      [["Sec-WebSocket-Protocol: chat, shoal.v1 , superchat"], "shoal.v1"],
+      [["Sec-WebSocket-Protocol: chat", "Sec-WebSocket-Protocol: shoal.v1"], "shoal.v1"],
+    ] as const;
+    for (const [offer, protocol] of answers) {
+      const answer = await answerTo(handshake("/a", [...offer]));
+      const head = answer.slice(0, answer.indexOf("\r\n\r\n")).replace(/\r\nDate: [^\r]+/, "");
+      const named = protocol === null ? [] : [`Sec-WebSocket-Protocol: ${protocol}`];
+      expect(head.split("\r\n").toSorted()).toEqual(
+        [
+          "HTTP/1.1 101 Switching Protocols",
+          "Upgrade: websocket",
+          "Connection: Upgrade",
+          "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+          ...named,
+        ].toSorted(),
+      );
+    }
+  });
+
+  test.each([
+    ["a malformed Host", handshake("/a").replace("localhost", "[bad"), 400],
+    ["a Host with a space", handshake("/a").replace("localhost", "a b"), 400],
+    ["no Host", handshake("/a").replace("Host: localhost\r\n", ""), 400],
+    ["no key", handshake("/a").replace(/Sec-WebSocket-Key: [^\r]+\r\n/, ""), 400],
+    ["an old version", handshake("/a").replace("Version: 13", "Version: 8"), 426],
+    ["POST", handshake("/a").replace("GET", "POST"), 400],
+    ["no HTTP", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400],
+    ["an endless path", handshake(`/${"x".repeat(20_000)}`), 431],
+  ])("with %s are refused, not failed", async (_, request, status) => {
+    expect(await answerTo(request)).toStartWith(`HTTP/1.1 ${status} `);
+  });
+
+  test("a plain GET with a malformed Host is refused as well", async () => {
+    expect(await answerTo("GET /a HTTP/1.1\r\nHost: [bad\r\n\r\n")).toStartWith("HTTP/1.1 400 ");
+  });
+
+  test("HTTP/1.0 without a Host is enough for a health check", async () => {
+    expect(await answerTo("GET /-/health HTTP/1.0\r\n\r\n")).toStartWith("HTTP/1.1 200 ");
+  });
+
+  test("a path in raw UTF-8 is the channel that it spells", async () => {
+    const socket = await rawSocket(server.http);
+    socket.write(new TextEncoder().encode(handshake("/café")));
+    await socket.until('"id":"cafÃ©"');
+    socket.end();
+  });
+});
+
+describe("broken frames close their connection and no other", () => {
+  const text = (bytes: string) => new TextEncoder().encode(bytes);
+  test.each([
+    ["not masked", Uint8Array.of(0x81, 2, 0x7b, 0x7d), undefined],
+    ["a reserved bit", Uint8Array.of(0xc1, 0x80, 0, 0, 0, 0), undefined],
+    ["an unknown opcode", Uint8Array.of(0x83, 0x80, 0, 0, 0, 0), undefined],
+    ["a long ping", frameOf(0x89, new Uint8Array(126)), undefined],
+    ["a ping in parts", frameOf(0x09, text("hi")), undefined],
+    ["a continuation of nothing", frameOf(0x80, text("{}")), undefined],
+    ["no UTF-8", frameOf(0x81, Uint8Array.of(0xff, 0xfe)), 1007],
+    ["half a character", frameOf(0x81, Uint8Array.of(0xe2, 0x82)), 1007],
+    [
+      "a length of 2^62",
+      Uint8Array.of(0x81, 0xff, 0x40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+      undefined,
+    ],
+    [
+      "a length of 1 MiB",
+      Uint8Array.of(0x81, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0),
+      undefined,
+    ],
+    ["a close with a code of its own", frameOf(0x88, Uint8Array.of(0, 1)), undefined],
+  ])("%s", async (_, bytes) => {
+    const witness = await enterAs(`${server.ws}/broken`, `w${Math.random()}`);
+    const socket = await rawSocket(server.http);
+    socket.write(handshake("/broken"));
+    socket.frame('{"type":"identity","user":"broken"}');
+    await socket.until('"success":"true"');
+    socket.write(bytes);
+    await socket.closed;
+    witness.say({ type: "message", text: "fine" });
+    expect((await witness.nextOf("message")).text).toBe("fine");
+    witness.say({ type: "identity", user: "broken" });
+    expect((await witness.nextOf("identity")).success).toBe("true");
+    await witness.close();
+  });
+
+  test("a message in parts, with a ping between them, is one message", async () => {
+    const socket = await rawSocket(server.http);
+    socket.write(handshake("/parts"));
+    socket.frame('{"type":"identity","user":"slow"}');
+    const frame = text('{"type":"message","text":"é"}');
+    const cut = frame.indexOf(0xc3) + 1;
+    socket.write(frameOf(0x01, frame.subarray(0, cut)));
+    socket.write(frameOf(0x89, text("ping")));
+    socket.write(frameOf(0x80, frame.subarray(cut)));
+    await socket.until('"text":"Ã©"');
+    expect(socket.received()).toContain("ping");
+    socket.end();
+  });
+
+  test("half a handshake and half a frame wait, and cost nobody anything", async () => {
+    const half = await rawSocket(server.http);
+    half.write("GET /half HTTP/1.1\r\nHost: loc");
+    const part = await rawSocket(server.http);
+    part.write(handshake("/half"));
+    part.write(Uint8Array.of(0x81, 0xfe, 0x01));
+    const ann = await enterAs(`${server.ws}/half`, "ann");
+    ann.say({ type: "message", text: "hi" });
+    await part.until('"text":"hi"');
+    half.end();
+    part.end();
+  });
+});
+
+describe("a reader that does not read", () => {
+  let shoal: Shoal;
+  beforeAll(async () => {
+    shoal = await startShoal({
+      env: { MESSAGE_RATE: "0", SEND_BUFFER: "65536", TEXT_LIMIT: "4000" },
+    });
+  });
+  afterAll(() => shoal.end());
+
+  test("is cut when its buffer is full; the others get everything, in bounded memory", async () => {
+    const stalled: RawSocket[] = [];
+    for (let n = 0; n < 5; n++) {
+      const socket = await rawSocket(shoal.http);
+      socket.write(handshake("/river"));
+      await socket.until('{"type":"connection"');
+      socket.pause();
+      stalled.push(socket);
+    }
+    const reader = await enter(`${shoal.ws}/river`);
+    const writer = await enterAs(`${shoal.ws}/river`, "writer");
+    const before = residentOf(shoal.pid);
+    const text = "x".repeat(4000);
+    const rounds = 10_000;
+    let next = 0;
+    for (let sent = 0; sent < rounds; sent++) {
+      writer.say({ type: "message", text: `${sent} ${text.slice(8)}` });
+      if (sent % 20 !== 19) continue;
+      for (; next <= sent; next++) {
+        expect((await reader.nextOf("message")).text).toStartWith(`${next} `);
+        await writer.nextOf("message");
+      }
+    }
+    // Five times 64 KiB, and what the allocator holds on to: far from the 40 MB that were said.
+    expect(residentOf(shoal.pid) - before).toBeLessThan(64 * 1024 * 1024);
+    for (const socket of stalled) {
+      socket.resume();
+      await socket.closed;
+      expect(withoutHoles(socket.received())).toBe(true);
+      expect(socket.received()).not.toContain(`"text":"${rounds - 1} `);
+    }
+  }, 120_000);
+});
+
+/** Whether the messages that came are the first ones, each once. */
+function withoutHoles(received: string): boolean {
+  const numbers = [...received.matchAll(/"text":"(\d+) /g)].map(([, number]) => Number(number));
+  return numbers.every((number, place) => number === place);
+}
+
+/** Bytes of a process that are in memory. */
+function residentOf(pid: number): number {
+  const ps = Bun.spawnSync(["ps", "-o", "rss=", "-p", String(pid)]);
+  return Number(ps.stdout.toString()) * 1024;
+}
