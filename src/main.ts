@@ -1,6 +1,7 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { version } from "../package.json";
+import { chat } from "./client/terminal.ts";
 import { isBadPort, readConfig, SETTINGS } from "./config.ts";
 import { createLog } from "./log.ts";
 import { createServer, type Kept, type ShoalServer } from "./server.ts";
@@ -31,6 +32,7 @@ function help(): string {
   return `Shoal ${version}: a WebSocket chat server. Every URL path is a channel.
 
 Usage: shoal [serve] [options]
+       shoal chat URL [--name NAME] [--json]    talks from a terminal or a pipe
 
 ${lines.join("\n")}
   --${"help".padEnd(width)}  this text
@@ -139,4 +141,12 @@ async function serve(args: string[]): Promise<void> {
   };
 }
 
-await serve(Bun.argv.slice(2));
+const args = Bun.argv.slice(2);
+if (args[0] === "chat") {
+  const { stdin, stdout, env } = process;
+  const colours = !env.NO_COLOR && env.TERM !== "dumb";
+  const say = (sentence: string) => console.error(`shoal: ${sentence}`);
+  process.exit(await chat(args.slice(1), { stdin, stdout, say, colours }));
+} else {
+  await serve(args);
+}

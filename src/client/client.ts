@@ -2,7 +2,6 @@ import type { Command } from "../protocol/schema.ts";
 import type {
   Chat,
   ChatError,
-  ChatEvents,
   ChatMessage,
   ChatOptions,
   ChatState,
@@ -13,8 +12,9 @@ import type {
   StateEvent,
 } from "./api.ts";
 import { backoff } from "./backoff.ts";
+import { createEvents } from "./events.ts";
 import type { HistoryFrame, MessageFields, ServerFrame } from "./frames.ts";
-import { judge } from "./inbox.ts";
+import { createInbox } from "./inbox.ts";
 import { type Ask, awaited, createLane, free, type Lane, prefer, restart, settle } from "./lane.ts";
 import { createLink } from "./link.ts";
 import { type Limits, pace } from "./pace.ts";
@@ -25,13 +25,14 @@ export type * from "./api.ts";
 /** After these, the same frame may work later. */
 const LATER = new Set(["rate_limited", "unavailable", "unknown", "busy"]);
 const CLOSED = { type: "error", code: "closed", message: "This chat is closed." } as const;
+const TOO_LONG = {
+  type: "error",
+  code: "text_too_long",
+  message: 'This "text" is longer than the server allows.',
+} as const;
 const NO_PAGE: HistoryFrame = { type: "history", messages: [], gap: "false", more: "false" };
-/** Messages in a page: where the options say nothing, and at most. */
-const PAGE = { usual: 50, most: 200 };
 /** What is assumed of a server that does not tell its limits. */
 const PLAIN_LIMITS: Limits = { rate: 10, burst: 10 };
-
-type ChainedMessage = Required<MessageFields>;
 
 /**
  * Enters a channel and stays in it until close(): it connects again after every loss, resumes where
@@ -47,13 +48,15 @@ export function connect(url: string | URL, options: ChatOptions = {}): Chat {
   target.protocol = target.protocol.replace("http", "ws");
   target.hash = "";
   const { random = Math.random, webSocket: Socket = WebSocket } = options;
-  const listeners = new Map<string, Set<(event: never) => void>>();
+  const { on, emit } = createEvents();
   const refs = crypto.getRandomValues(new Uint32Array(2)).join("-");
   let refCount = 0;
 
   let state: ChatState = "connecting";
   let plain = false;
   let limits = PLAIN_LIMITS;
+  /** Code points in a message. */
+  let textLimit = Infinity;
   let fullAt = 0;
   let paceTimer: ReturnType<typeof setTimeout> | undefined;
   /** How often the server has said "later", in a row. */
@@ -66,13 +69,6 @@ export function connect(url: string | URL, options: ChatOptions = {}): Chat {
   /** Whether the name went to another, so that messages wait for the next one. */
   let lost = false;
 
-  /** Whether the first messages have come. */
-  let begun = false;
-  let last = 0;
-  /** The channel's last id when the connection was made. */
-  let tail = 0;
-  /** Messages that came while those before them are awaited. */
-  let held: ChainedMessage[] | undefined;
   let present: PresenceEvent | undefined;
   /** The refs of own messages that were acknowledged before they came. */
   const acknowledged = new Map<number, string>();
@@ -81,20 +77,15 @@ export function connect(url: string | URL, options: ChatOptions = {}): Chat {
   const pages = createLane();
   const messages = createLane();
   const lanes = [names, pages, messages];
+  const inbox = createInbox({
+    history: options.history ?? 50,
+    after: options.after,
+    ask: askPage,
+    onFirst: (page) => emit("history", toPage(page)),
+    onMessage: deliver,
+    onGap: (gap) => emit("gap", gap),
+  });
   const link = createLink({ url: target, Socket, random, onFrame: receive, onState: setState });
-
-  function emit<K extends keyof ChatEvents>(name: K, event: ChatEvents[K]): void {
-    for (const listener of [...(listeners.get(name) ?? [])]) {
-      try {
-        (listener as (event: ChatEvents[K]) => void)(event);
-      } catch (error) {
-        // A listener's fault is reported, and does not disturb the chat.
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
-    }
-  }
 
   function setState(next: ChatState, more: Partial<StateEvent> = {}): void {
     state = next;
@@ -116,6 +107,8 @@ export function connect(url: string | URL, options: ChatOptions = {}): Chat {
     for (const lane of named ? [pages, messages] : [names, pages]) {
       const ask = lane.asks[0];
       if (state !== "open" || ask === undefined || lane.busy) continue;
+      // A frame far too long would cost the connection, again and again.
+      if ((textOf(ask)?.length ?? 0) > 2 * textLimit) return answered(lane, TOO_LONG);
       const room = pace(limits, fullAt, performance.now());
       if ("wait" in room) {
         clearTimeout(paceTimer);
@@ -174,10 +167,10 @@ export function connect(url: string | URL, options: ChatOptions = {}): Chat {
       case "identity":
         return identity(frame);
       case "message":
-        return message(frame);
+        return inbox.message(frame);
       case "ack":
         if (refOf(awaited(messages)) !== frame.ref) return;
-        if (frame.id > last) acknowledged.set(frame.id, frame.ref);
+        if (frame.id > inbox.last) acknowledged.set(frame.id, frame.ref);
         return answered(messages, frame);
       case "error":
         return refused(frame);
@@ -192,23 +185,20 @@ export function connect(url: string | URL, options: ChatOptions = {}): Chat {
   }
 
   function welcome(frame: ServerFrame & { type: "connection" }): void {
-    const wasPlain = plain;
     // Only who knows the subprotocol tells the last id, whatever the handshake said.
     plain = frame.last === undefined;
-    tail = frame.last ?? 0;
     limits = frame.limits ?? PLAIN_LIMITS;
+    textLimit = frame.limits?.text ?? Infinity;
     fullAt = refusals = 0;
     granted = false;
-    held = present = undefined;
+    present = undefined;
     for (const lane of lanes) restart(lane);
     link.entered(frame.heartbeat);
 
     setState("open");
     if (frame.limits !== undefined) emit("limits", frame.limits);
     if (user !== undefined) reclaim();
-    if (begun && (plain || wasPlain)) missed(tail);
-    else if (!plain) catchUp();
-    begun ||= plain;
+    inbox.enter(frame.last);
     if (plain) while (pages.asks.length > 0) settle(pages, NO_PAGE);
     else if (options.presence === true) {
       pages.asks.push({ frame: { type: "presence" }, settle: unasked, own: true });
@@ -247,7 +237,7 @@ export function connect(url: string | URL, options: ChatOptions = {}): Chat {
 
   /** The answer to what nobody awaits the answer of. */
   function unasked(answer: ServerFrame): void {
-    if (answer.type === "error") emitError(answer);
+    if (answer.type === "error" && state !== "closed") emitError(answer);
   }
 
   function identity(frame: ServerFrame & { type: "identity" }): void {
@@ -285,28 +275,6 @@ export function connect(url: string | URL, options: ChatOptions = {}): Chat {
 
   // The messages
 
-  function message(fields: MessageFields): void {
-    if (plain) return deliver(fields);
-    const next = fields as ChainedMessage;
-    if (held !== undefined) held.push(next);
-    else if (judge(last, next) !== "gap") take(next);
-    else {
-      // What is missing may still be in the history.
-      held = [next];
-      page({ after: last, limit: PAGE.most }, resumed);
-      pump();
-    }
-  }
-
-  /** The next of the chain, or what comes in its place. */
-  function take(next: ChainedMessage): void {
-    const verdict = judge(last, next);
-    if (verdict === "double") return;
-    if (verdict === "gap") emit("gap", { after: last, next: next.id });
-    last = next.id;
-    deliver(next);
-  }
-
   function deliver(fields: MessageFields): void {
     const first = messages.asks[0];
     const own = first?.as === fields.user && textOf(first) === fields.text;
@@ -317,64 +285,15 @@ export function connect(url: string | URL, options: ChatOptions = {}): Chat {
     if (plain && own && messages.busy) answered(messages, { type: "message", ...fields });
   }
 
-  /** Messages are missing, and the next will follow the one with this id. */
-  function missed(before: number): void {
-    const next = held?.[0]?.id;
-    emit("gap", { after: last, ...(next === undefined ? {} : { next }) });
-    last = before;
-  }
-
-  /** Begins, or goes on where the last connection has ended; holds what comes meanwhile. */
-  function catchUp(): void {
-    if (!begun && options.after === undefined) {
-      const limit = Math.min(options.history ?? PAGE.usual, PAGE.most);
-      last = tail;
-      begun = limit === 0;
-      if (begun) return;
-      held = [];
-      return page({ limit }, started);
-    }
-    if (!begun) last = options.after ?? 0;
-    begun = true;
-    if (last === tail) return;
-    held = [];
-    page({ after: last, limit: PAGE.most }, resumed);
-  }
-
-  function page(
-    query: { after?: number; limit: number },
-    then: (page: HistoryFrame) => void,
-  ): void {
+  /** A page of history for the inbox, before all that others have asked for. */
+  function askPage(query: { after?: number; limit: number }, then: (page?: HistoryFrame) => void) {
     const settle = (answer: ServerFrame) => {
-      if (answer.type === "history") then(answer);
-      else {
-        unasked(answer);
-        begun = true;
-        letGo();
-      }
+      if (answer.type === "history") return then(answer);
+      unasked(answer);
+      then();
     };
     prefer(pages, { frame: { type: "history", ...query }, settle, own: true });
-  }
-
-  function started(frame: HistoryFrame): void {
-    begun = true;
-    last = Math.max(last, frame.messages.at(-1)?.id ?? 0);
-    emit("history", toPage(frame));
-    letGo();
-  }
-
-  function resumed(frame: HistoryFrame): void {
-    const { messages: found, gap, more } = frame;
-    if (found.length === 0 && gap === "true") missed(held?.[0]?.prev ?? tail);
-    found.forEach(take);
-    if (found.length > 0 && more === "true") page({ after: last, limit: PAGE.most }, resumed);
-    else letGo();
-  }
-
-  function letGo(): void {
-    const come = held ?? [];
-    held = undefined;
-    come.forEach(take);
+    pump();
   }
 
   if (options.name !== undefined) ask(names, { type: "identity", user: options.name }, unasked);
@@ -388,7 +307,7 @@ export function connect(url: string | URL, options: ChatOptions = {}): Chat {
       return user;
     },
     get last() {
-      return last;
+      return inbox.last;
     },
     get session() {
       return session;
@@ -397,11 +316,7 @@ export function connect(url: string | URL, options: ChatOptions = {}): Chat {
       return plain;
     },
 
-    on(event, listener) {
-      const set = listeners.get(event) ?? new Set();
-      listeners.set(event, set.add(listener));
-      return () => set.delete(listener);
-    },
+    on,
 
     identify(name) {
       return new Promise<Identified>((resolve) => {

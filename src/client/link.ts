@@ -129,8 +129,13 @@ export function createLink({ url, Socket, random, onFrame, onState }: LinkOption
     return scope.navigator?.onLine === false;
   }
 
+  function reopen(): void {
+    drop();
+    open();
+  }
+
   function onOnline(): void {
-    if (socket === undefined) open();
+    if (enteredAt === undefined) reopen();
   }
 
   scope.addEventListener?.("online", onOnline);
@@ -162,10 +167,7 @@ export function createLink({ url, Socket, random, onFrame, onState }: LinkOption
       beatAt = now;
     },
 
-    reopen() {
-      drop();
-      open();
-    },
+    reopen,
 
     close() {
       scope.removeEventListener?.("online", onOnline);

@@ -3,7 +3,8 @@ import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { backoff } from "../../src/client/backoff.ts";
 import { readBundle } from "../../src/client/bundle.ts";
-import { judge } from "../../src/client/inbox.ts";
+import type { HistoryFrame } from "../../src/client/frames.ts";
+import { createInbox, judge } from "../../src/client/inbox.ts";
 import { type Limits, pace } from "../../src/client/pace.ts";
 import { roster } from "../../src/client/roster.ts";
 
@@ -80,32 +81,105 @@ describe("judge", () => {
     expect(judge(5, { id: 9, prev: 5 })).toBe("deliver");
     expect(judge(5, { id: 9, prev: 7 })).toBe("gap");
   });
+});
 
-  test("delivers each message of a chain once and in order, however often it comes", () => {
-    const ids = fc.uniqueArray(fc.integer({ min: 1, max: 1e9 }), { minLength: 1 });
+describe("the inbox", () => {
+  const steps = fc.array(
+    fc.oneof(
+      { weight: 6, arbitrary: fc.constantFrom("post", "post", "post unheard", "post twice") },
+      { weight: 3, arbitrary: fc.constant("answer") },
+      { weight: 1, arbitrary: fc.constantFrom("connect", "forget") },
+    ),
+    { maxLength: 60 },
+  );
+
+  test("delivers each message once and in order, and tells every gap", () => {
     fc.assert(
-      fc.property(ids, fc.infiniteStream(fc.nat()), (unsorted, dice) => {
-        const chain = unsorted
-          .sort((a, b) => a - b)
-          .map((id, at, all) => ({ id, prev: all[at - 1] ?? 0 }));
-        const delivered: number[] = [];
-        let last = 0;
-        for (let at = 0; at < chain.length; at++) {
-          const message = chain[at]!;
-          const verdict = judge(last, message);
-          expect(verdict).not.toBe("gap");
-          if (verdict === "deliver") delivered.push((last = message.id));
-          // Now and then it begins again at an earlier one, as after a reconnect.
-          if (dice.next().value % 4 === 0 && delivered.length < 2 * chain.length) {
-            const back = dice.next().value % (at + 1);
-            for (const again of chain.slice(back, at + 1))
-              expect(judge(last, again)).toBe("double");
+      fc.property(steps, fc.nat(4), fc.integer({ min: 1, max: 8 }), (all, history, kept) => {
+        const channel = serve(kept);
+        const told: { id?: number; gap?: number }[] = [];
+        let first: number | undefined;
+        let answers: (() => void)[] = [];
+        const inbox = createInbox({
+          history,
+          after: undefined,
+          ask: (query, then) => answers.push(() => then(channel.page(query))),
+          onFirst: () => (first = inbox.last),
+          onMessage: ({ id }) => told.push({ id: id! }),
+          onGap: ({ after }) => told.push({ gap: after }),
+        });
+        const connect = () => {
+          answers = [];
+          inbox.enter(channel.last());
+        };
+        const settle = () => {
+          for (let next = answers.shift(); next !== undefined; next = answers.shift()) next();
+        };
+        channel.post();
+        connect();
+        if (history === 0) first = channel.last();
+        for (const step of all) {
+          if (step === "connect") connect();
+          else if (step === "forget") channel.forget();
+          else if (step === "answer") answers.shift()?.();
+          else {
+            const message = channel.post();
+            if (step !== "post unheard") inbox.message(message);
+            if (step === "post twice") inbox.message(message);
           }
         }
-        expect(delivered).toEqual(chain.map(({ id }) => id));
+        connect();
+        settle();
+        inbox.message(channel.post());
+        settle();
+
+        // Each is the next of the channel, or a gap was told before it.
+        let last = first!;
+        let gap = false;
+        for (const { id, gap: after } of told) {
+          if (after !== undefined) {
+            // A gap can grow before anything comes after it.
+            if (!gap) expect(after).toBe(last);
+            gap = true;
+          } else {
+            expect(id).toBeGreaterThan(last);
+            expect(channel.prev(id!) === last).toBe(!gap);
+            last = id!;
+            gap = false;
+          }
+        }
+        expect(last).toBe(channel.last());
       }),
+      { numRuns: 3000 },
     );
   });
+
+  /** A channel that keeps so many messages and gives them out by three. */
+  function serve(kept: number) {
+    const chain: { id: number; prev: number; text: string; user: string; timestamp: number }[] = [];
+    let forgotten = 0;
+    const last = () => chain.at(-1)?.id ?? 0;
+    return {
+      last,
+      post() {
+        const message = { id: last() + 2, prev: last(), text: "", user: "", timestamp: 0 };
+        chain.push(message);
+        return message;
+      },
+      forget: () => void (forgotten = chain.length),
+      prev: (id: number) => chain.find((message) => message.id === id)?.prev,
+      page({ after, limit }: { after?: number; limit: number }): HistoryFrame {
+        const here = chain.slice(Math.max(forgotten, chain.length - kept));
+        if (after === undefined) {
+          return { type: "history", messages: here.slice(-limit), gap: "false", more: "false" };
+        }
+        const later = here.filter(({ id }) => id > after);
+        const gap = later.length > 0 ? later[0]!.prev !== after : last() !== after;
+        const messages = later.slice(0, 3);
+        return { type: "history", messages, gap: `${gap}`, more: `${later.length > 3}` };
+      },
+    };
+  }
 });
 
 describe("roster", () => {

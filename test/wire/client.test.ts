@@ -1,8 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { type ChatOptions, connect } from "../../src/client/client.ts";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type ChatOptions, connect, type Sent } from "../../src/client/client.ts";
 import { collect, once, tap, texts, until } from "../helpers/chat.ts";
 import { enterAs, V1 } from "../helpers/client.ts";
 import { serve, type TestServer } from "../helpers/server.ts";
+import { startShoal } from "../helpers/shoal.ts";
 
 /** Tries again as soon as may be. */
 const QUICK: ChatOptions = { random: () => 0 };
@@ -273,16 +277,69 @@ describe("a lost connection", () => {
     expect(ann.plain).toBeFalse();
   });
 
+  test("costs nothing where a server with a database is killed and comes back", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "shoal-client-"));
+    const env = { DATABASE: join(folder, "shoal.db"), MESSAGE_RATE: "0" };
+    let server = await startShoal({ env });
+    const url = `${server.ws}/killed`;
+    using ann = chat(url, { name: "ann" });
+    using bob = chat(url, { name: "bob" });
+    const chats = [ann, bob];
+    const heard = chats.map((each) => collect(each, "message"));
+    const gaps = chats.map((each) => collect(each, "gap"));
+    await Promise.all(chats.map((each) => once(each, "history")));
+    const sends: Promise<Sent>[] = [];
+    for (let round = 0; round < 3; round++) {
+      for (let at = 0; at < 20; at++) {
+        for (const each of chats) sends.push(each.send(`${round * 20 + at}`).sent);
+      }
+      // In the middle of it.
+      await Promise.race(sends.slice(-20));
+      const { port } = new URL(server.http);
+      await server.end("SIGKILL");
+      server = await startShoal({ env: { ...env, PORT: port } });
+    }
+    const outcomes = await Promise.all(sends);
+    expect(outcomes.filter(({ ok }) => !ok)).toEqual([]);
+    await until(() => heard.every(({ length }) => length >= sends.length));
+    expect(texts(heard[1]!)).toEqual(texts(heard[0]!));
+    for (const { user } of chats) {
+      const own = heard[0]!.filter((message) => message.user === user);
+      expect(texts(own)).toEqual(Array.from({ length: 60 }, (_, at) => `${at}`));
+    }
+    expect(gaps).toEqual([[], []]);
+    expect([ann.user, bob.user]).toEqual(["ann", "bob"]);
+    await server.end();
+    rmSync(folder, { recursive: true });
+  });
+
   test("is noticed when nothing is heard any more", async () => {
     let connections = 0;
     using server = fake(
       () => undefined,
       () => connections++,
+      0.4,
     );
     using ann = chat(server.url, { history: 0 });
     const states = collect(ann, "state");
     await until(() => connections === 2);
     expect(states.map(({ state }) => state)).toContain("waiting");
+  });
+
+  test("is noticed when the browser says so, and made again when it is online", async () => {
+    await using server = await serve();
+    const browser = globalThis as unknown as EventTarget;
+    // Each wait is so long that only the event can end it.
+    using ann = chat(`${server.ws}/offline`, { name: "ann", random: () => 60 });
+    await once(ann, "identity");
+    browser.dispatchEvent(new Event("offline"));
+    expect(ann.state).toBe("waiting");
+    browser.dispatchEvent(new Event("online"));
+    expect(await ann.send("back").sent).toMatchObject({ ok: true });
+    expect(ann.user).toBe("ann");
+    ann.close();
+    browser.dispatchEvent(new Event("online"));
+    expect(ann.state).toBe("closed");
   });
 
   test("leads to waits that grow, until a connection lasts", async () => {
@@ -478,6 +535,7 @@ type FakeFrame = Record<string, unknown>;
 function fake(
   onFrame: (socket: FakeSocket, frame: FakeFrame) => unknown,
   onOpen: (socket: FakeSocket) => unknown = () => undefined,
+  heartbeat = 30,
 ) {
   const server = Bun.serve({
     port: 0,
@@ -486,9 +544,7 @@ function fake(
     websocket: {
       open(ws) {
         const limits = { text: 2000, rate: 0, burst: 50, history: 100 };
-        ws.send(
-          JSON.stringify({ type: "connection", id: "fake", last: 0, heartbeat: 0.4, limits }),
-        );
+        ws.send(JSON.stringify({ type: "connection", id: "fake", last: 0, heartbeat, limits }));
         onOpen(socketOf(ws));
       },
       message: (ws, raw) => void onFrame(socketOf(ws), JSON.parse(String(raw)) as FakeFrame),

@@ -1,0 +1,31 @@
+import type { ChatEvents } from "./api.ts";
+
+export interface Events {
+  /** Calls the listener at each event of this name. @returns a function that ends it */
+  on<K extends keyof ChatEvents>(event: K, listener: (event: ChatEvents[K]) => void): () => void;
+  emit<K extends keyof ChatEvents>(event: K, value: ChatEvents[K]): void;
+}
+
+export function createEvents(): Events {
+  const listeners = new Map<keyof ChatEvents, Set<(event: never) => void>>();
+  return {
+    on(event, listener) {
+      const set = listeners.get(event) ?? new Set();
+      listeners.set(event, set.add(listener));
+      return () => void set.delete(listener);
+    },
+
+    emit<K extends keyof ChatEvents>(event: K, value: ChatEvents[K]) {
+      for (const listener of [...(listeners.get(event) ?? [])]) {
+        try {
+          (listener as (event: ChatEvents[K]) => void)(value);
+        } catch (error) {
+          // A listener's fault is reported, and does not disturb the chat.
+          queueMicrotask(() => {
+            throw error;
+          });
+        }
+      }
+    },
+  };
+}
