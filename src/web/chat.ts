@@ -139,6 +139,8 @@ export function startChat(channel: string): void {
       return;
     }
     composer.write(user);
+    // On a phone, the keyboard would cover what one came to read.
+    if (matchMedia("(pointer: fine)").matches) composer.focus();
     list.setUser(user);
     void takeOver();
   }

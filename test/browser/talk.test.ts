@@ -147,6 +147,57 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await close();
   });
 
+  test("mentions are notified of only when asked for, and only while one looks elsewhere", async () => {
+    const url = `${shoal.http}/notified`;
+    const amy = await visit(browser, "about:blank");
+    await amy.page.addInitScript(`
+      window.shown = [];
+      window.Notification = class {
+        static permission = "default";
+        static async requestPermission() { return (this.permission = "granted"); }
+        constructor(title) { shown.push(title); }
+      };
+    `);
+    await amy.page.goto(url);
+    await amy.join("amy");
+    const bob = await visit(browser, url);
+    await bob.join("bob");
+    const hide = `
+      Object.defineProperty(document, "hidden", { value: true, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));`;
+    await amy.page.evaluate(hide);
+    await bob.say("@amy one");
+    await amy.sees("@amy one");
+    expect(await amy.page.evaluate("shown")).toEqual([]);
+    await amy.page.locator("#show-menu").click();
+    await amy.page.getByRole("button", { name: "Notify me of mentions" }).click();
+    await amy.page.locator("#notify[aria-pressed=true]").waitFor();
+    await bob.say("nobody in particular");
+    await bob.say("@amy two");
+    await amy.sees("@amy two");
+    expect(await amy.page.evaluate("shown")).toEqual(["bob in #notified"]);
+    await Promise.all([amy.close(), bob.close()]);
+  });
+
+  test("the link is copied, and a channel is left for another by the switcher", async () => {
+    const url = `${shoal.http}/from here`;
+    const { page, close } = await visit(browser, url, {
+      permissions: ["clipboard-read", "clipboard-write"],
+    });
+    await page.locator("#show-menu").click();
+    await page.getByRole("button", { name: "Copy the link" }).click();
+    await page.getByRole("button", { name: "Copied" }).waitFor();
+    expect(await page.evaluate("navigator.clipboard.readText()")).toBe(encodeURI(url));
+    await page.keyboard.press("Escape");
+    await page.locator("#switch").click();
+    await page.locator("#which").fill("there");
+    await page.locator("#which").press("Enter");
+    await page.waitForURL(`${shoal.http}/there`);
+    await page.locator("#switch").click();
+    await page.getByRole("link", { name: "from here" }).waitFor();
+    await close();
+  });
+
   test("the keyboard alone is enough", async () => {
     const amy = await visit(browser, `${shoal.http}/keys`);
     await amy.join("amy");
