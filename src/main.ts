@@ -105,7 +105,7 @@ async function serve(args: string[]): Promise<void> {
 
   let server: ShoalServer;
   try {
-    server = await createServer(config, log, hot.kept);
+    server = await createServer(config, log, { kept: hot.kept });
   } catch (error) {
     return stop(1, `can not start: ${(error as Error).message}`);
   }

@@ -62,13 +62,23 @@ const IDLE = { least: 8, most: 960, intervals: 2 };
 /** The longest that a drain waits for the clients' answers, in milliseconds. */
 const DRAIN = 1000;
 
+export interface ServerOptions {
+  /** What the load of the code before this one has left. */
+  readonly kept?: Kept | undefined;
+  /** A broker to use instead of the one that the config asks for. */
+  readonly openBroker?: (events: BrokerEvents) => Broker;
+}
+
 /**
  * Starts a server.
  *
- * @param kept what the load of the code before this one has left
  * @throws where the port is taken, or the database or a TLS file can not be used
  */
-export async function createServer(config: Config, log: Log, kept?: Kept): Promise<ShoalServer> {
+export async function createServer(
+  config: Config,
+  log: Log,
+  { kept, openBroker }: ServerOptions = {},
+): Promise<ShoalServer> {
   const clock = () => performance.now();
   const heartbeat = config.heartbeatInterval * 1000;
   const rules: BrokerRules = {
@@ -105,10 +115,13 @@ export async function createServer(config: Config, log: Log, kept?: Kept): Promi
     presence: (id, change) => presence.change(id, change, clock()),
     replaced: (_, holder) => replaced(holder as Peer),
   };
-  const broker: Broker =
-    "worker" in all.broker
-      ? createSqliteBroker(all.broker, rules, Date.now, events, log)
-      : createMemoryBroker(all.broker, rules, Date.now, events);
+  const broker: Broker = openBroker?.(events) ?? brokerOf(all.broker);
+
+  function brokerOf(data: Kept["broker"]): Broker {
+    return "worker" in data
+      ? createSqliteBroker(data, rules, Date.now, events, log)
+      : createMemoryBroker(data, rules, Date.now, events);
+  }
 
   const idle = Math.ceil(config.heartbeatInterval * IDLE.intervals);
   const idleTimeout = Math.min(Math.max(idle, IDLE.least), IDLE.most);

@@ -28,8 +28,11 @@ export interface Draft {
   readonly ref?: string | undefined;
 }
 
-/** Why a draft was not posted; "unavailable" surely was not, and may be tried again. */
-export type PublishFault = "ref_reused" | "unavailable";
+/**
+ * Why there is no id for a draft. "unavailable": it surely was not posted, and may be tried again.
+ * "unknown": nobody can say whether it was; with the same ref it is posted once if tried again.
+ */
+export type PublishFault = "ref_reused" | "unavailable" | "unknown";
 
 export interface Claim {
   readonly holder: Holder;

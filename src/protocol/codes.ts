@@ -60,6 +60,10 @@ export const CODES = {
     message: "The server can not store messages at the moment. This one was not posted.",
     retry: "later",
   },
+  unknown: {
+    message: 'Whether this was posted is not known. Send it again with the same "ref".',
+    retry: "later",
+  },
   name_invalid: {
     message:
       "No valid name: 1 to 32 visible characters of one script, no control or zero-width ones.",

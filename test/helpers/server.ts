@@ -1,6 +1,6 @@
 import { type Config, readConfig } from "../../src/config.ts";
 import { createLog } from "../../src/log.ts";
-import { createServer, type ShoalServer } from "../../src/server.ts";
+import { createServer, type ServerOptions, type ShoalServer } from "../../src/server.ts";
 
 export interface TestServer extends ShoalServer {
   /** Like `http://127.0.0.1:41234`, and the same with ws. */
@@ -10,7 +10,10 @@ export interface TestServer extends ShoalServer {
 }
 
 /** A silent server in this process, on a free port, for as long as `await using` keeps it. */
-export async function serve(settings: Partial<Config> = {}): Promise<TestServer> {
+export async function serve(
+  settings: Partial<Config> = {},
+  options: ServerOptions = {},
+): Promise<TestServer> {
   const read = readConfig({}, () => false);
   if ("faults" in read) throw new Error(read.faults.join("\n"));
   const config: Config = { ...read.config, port: 0, host: "127.0.0.1", ...settings };
@@ -20,7 +23,7 @@ export async function serve(settings: Partial<Config> = {}): Promise<TestServer>
     write: (line) => console.log(line),
     clock: () => new Date(),
   });
-  const server = await createServer(config, log);
+  const server = await createServer(config, log, options);
   const http = server.url.href.slice(0, -1);
   return {
     ...server,

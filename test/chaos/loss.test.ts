@@ -1,0 +1,247 @@
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Shoal, startShoal } from "../helpers/shoal.ts";
+
+/**
+ * The promise, under fire: a message that was acknowledged reaches everyone in one order, once, or
+ * they are told of a gap. Clients drop, come back, rename; the server is killed and starts again.
+ */
+
+const folder = mkdtempSync(join(tmpdir(), "shoal-loss-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const CLIENTS = 24;
+const CHANNELS = 3;
+const MESSAGES = 12_000;
+const KILLS = 5;
+
+/** A small random generator that can be run again (mulberry32). */
+function randomFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+interface Item {
+  text: string;
+  id: number;
+  prev: number;
+}
+
+/** What the server sends, of every type. */
+interface Frame extends Item {
+  type: string;
+  success: string;
+  session: string;
+  ref: string;
+  code: string;
+  messages: Item[];
+  gap: string;
+  more: string;
+}
+
+/** A client by the book: it resumes after its last id and sends again what was not acknowledged. */
+class Swimmer {
+  readonly seen: Item[] = [];
+  readonly acks = new Map<string, number>();
+  gaps = 0;
+  drops = 0;
+  private readonly unsent: string[] = [];
+  private socket: WebSocket | undefined;
+  private session: string | undefined;
+  private user: string;
+  private live: Item[] | undefined;
+  private posted = 0;
+  private ended = false;
+
+  readonly name: string;
+  readonly channel: string;
+  private readonly target: { ws: string };
+  private readonly random: () => number;
+
+  constructor(name: string, channel: string, target: { ws: string }, random: () => number) {
+    this.name = name;
+    this.channel = channel;
+    this.target = target;
+    this.random = random;
+    this.user = name;
+    this.connect();
+  }
+
+  get last(): number {
+    return this.seen.at(-1)?.id ?? 0;
+  }
+
+  get idle(): boolean {
+    return this.unsent.length === 0 && this.live === undefined && this.socket?.readyState === 1;
+  }
+
+  post(): void {
+    const text = `${this.name}-${this.posted++}`;
+    this.unsent.push(text);
+    this.say({ type: "message", text, ref: text });
+  }
+
+  rename(): void {
+    this.user = `${this.name}-${Math.floor(this.random() * 1000)}`;
+    this.say({ type: "identity", user: this.user });
+  }
+
+  drop(): void {
+    this.drops++;
+    this.socket?.terminate();
+  }
+
+  end(): void {
+    this.ended = true;
+    this.socket?.close();
+  }
+
+  private say(frame: object): void {
+    if (this.socket?.readyState === 1) this.socket.send(JSON.stringify(frame));
+  }
+
+  private connect(): void {
+    if (this.ended) return;
+    const socket = new WebSocket(`${this.target.ws}/${this.channel}`, ["shoal.v1"]);
+    this.socket = socket;
+    // Until the history is in, what comes live waits behind it.
+    this.live = [];
+    socket.onmessage = ({ data }) => {
+      if (this.socket === socket) this.read(JSON.parse(String(data)) as Frame);
+    };
+    socket.onclose = () => {
+      if (this.socket === socket) setTimeout(() => this.connect(), 5 + this.random() * 40);
+    };
+    socket.onerror = () => {};
+  }
+
+  private read(frame: Frame): void {
+    switch (frame.type) {
+      case "connection":
+        this.say({ type: "identity", user: this.user, session: this.session });
+        this.page();
+        return;
+      case "heartbeat":
+        return this.say({ type: "heartbeat" });
+      case "identity":
+        if (frame.success === "false") {
+          this.user = `${this.name}-${Math.floor(this.random() * 1e6)}`;
+          return this.say({ type: "identity", user: this.user, session: this.session });
+        }
+        if (this.session === frame.session && this.acks.size > 0 && this.unsent.length === 0)
+          return;
+        this.session = frame.session;
+        for (const text of this.unsent) this.say({ type: "message", text, ref: text });
+        return;
+      case "ack": {
+        const { ref } = frame;
+        const before = this.acks.get(ref);
+        if (before !== undefined && before !== frame.id) throw new Error(`${ref} has two ids`);
+        this.acks.set(ref, frame.id);
+        const place = this.unsent.indexOf(ref);
+        if (place !== -1) this.unsent.splice(place, 1);
+        return;
+      }
+      case "message":
+        if (this.live === undefined) this.take(frame);
+        else this.live.push(frame);
+        return;
+      case "history":
+        if (frame.gap === "true" && this.seen.length > 0) this.gaps++;
+        for (const item of frame.messages) this.take(item, frame.gap === "true");
+        if (frame.more === "true") return this.page();
+        for (const item of this.live ?? []) this.take(item);
+        this.live = undefined;
+        return;
+      case "error":
+        if (frame.code === "not_identified") return;
+        throw new Error(`refused: ${JSON.stringify(frame)}`);
+    }
+  }
+
+  private page(): void {
+    this.say({
+      type: "history",
+      ...(this.seen.length > 0 ? { after: this.last } : {}),
+      limit: 200,
+    });
+  }
+
+  private take(item: Item, gapTold = false): void {
+    if (item.id <= this.last) return;
+    if (this.seen.length > 0 && item.prev !== this.last && !gapTold) {
+      throw new Error(
+        `${this.name}: after ${this.last} came ${item.id}, whose prev is ${item.prev}`,
+      );
+    }
+    this.seen.push(item);
+  }
+}
+
+test("no loss, no double, no disorder", async () => {
+  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
+  console.log(`SEED=${seed}`);
+  const random = randomFrom(seed);
+  const env: Record<string, string> = {
+    DATABASE: join(folder, "loss.sqlite"),
+    MESSAGE_RATE: "0",
+    HISTORY_LIMIT: "100000",
+    HEARTBEAT_INTERVAL: "1",
+  };
+  let shoal: Shoal = await startShoal({ env });
+  env.PORT = new URL(shoal.http).port;
+  const target = { ws: shoal.ws };
+  const swimmers = Array.from({ length: CLIENTS }, (_, n) => {
+    return new Swimmer(`n${n}`, `c${n % CHANNELS}`, target, random);
+  });
+  const pick = () => swimmers[Math.floor(random() * CLIENTS)]!;
+
+  for (let sent = 0; sent < MESSAGES; sent++) {
+    pick().post();
+    if (random() < 0.01) pick().drop();
+    if (random() < 0.01) pick().rename();
+    if (sent % 20 === 0) await Bun.sleep(1);
+    if (sent % Math.floor(MESSAGES / (KILLS + 1)) === 0 && sent > 0) {
+      await shoal.end("SIGKILL");
+      await Bun.sleep(random() * 50);
+      shoal = await startShoal({ env });
+    }
+  }
+  // Everyone says one last word, so that a lost end would be seen.
+  while (!swimmers.every((swimmer) => swimmer.idle)) await Bun.sleep(20);
+  for (const swimmer of swimmers) swimmer.post();
+  while (!swimmers.every((swimmer) => swimmer.idle)) await Bun.sleep(20);
+  const lastOf = (channel: string) =>
+    Math.max(...swimmers.filter((one) => one.channel === channel).map(({ last }) => last));
+  while (!swimmers.every((one) => one.last === lastOf(one.channel))) await Bun.sleep(20);
+
+  let total = 0;
+  for (let n = 0; n < CHANNELS; n++) {
+    const here = swimmers.filter(({ channel }) => channel === `c${n}`);
+    // The longest view; everyone else's is an end of it, to the letter.
+    const whole = here.toSorted((a, b) => b.seen.length - a.seen.length)[0]!.seen;
+    const letters = whole.map(({ id, prev, text }) => `${id} ${prev} ${text}`);
+    for (const { seen, gaps } of here) {
+      expect(gaps).toBe(0);
+      const own = seen.map(({ id, prev, text }) => `${id} ${prev} ${text}`);
+      expect(own).toEqual(letters.slice(letters.length - own.length));
+    }
+    const byText = new Map(whole.map(({ text, id }) => [text, id]));
+    expect(byText.size).toBe(whole.length);
+    for (const { acks } of here) {
+      for (const [ref, id] of acks) expect(byText.get(ref)).toBe(id);
+      total += acks.size;
+    }
+  }
+  expect(total).toBe(MESSAGES + CLIENTS);
+  expect(swimmers.reduce((sum, { drops }) => sum + drops, 0)).toBeGreaterThan(50);
+  for (const swimmer of swimmers) swimmer.end();
+  expect(await shoal.end()).toBe(0);
+}, 180_000);
