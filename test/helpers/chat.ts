@@ -38,7 +38,6 @@ export interface Wire {
   /** What was offered at each connection. */
   readonly offers: string[];
   readonly sent: string[];
-  readonly received: string[];
   /** Ends the present connection, as a network does: without a close frame. */
   cut(): void;
   /** Whether new connections fail. */
@@ -49,14 +48,12 @@ export function tap(): Wire {
   const sockets: WebSocket[] = [];
   const offers: string[] = [];
   const sent: string[] = [];
-  const received: string[] = [];
   class Tapped extends WebSocket {
     constructor(url: string | URL, protocols?: string | string[]) {
       // Nobody listens on port 1.
       super(wire.down ? "ws://127.0.0.1:1" : url, protocols ?? []);
       sockets.push(this);
       offers.push(String(protocols ?? ""));
-      this.addEventListener("message", ({ data }) => received.push(String(data)));
     }
     override send(data: string): void {
       sent.push(data);
@@ -69,7 +66,6 @@ export function tap(): Wire {
     sockets,
     offers,
     sent,
-    received,
     cut: () => (sockets.at(-1) as WebSocket & { terminate(): void }).terminate(),
   };
   return wire;

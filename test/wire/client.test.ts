@@ -163,6 +163,35 @@ describe("a name", () => {
   });
 });
 
+test("a name that another took while one was away is told as lost, and messages wait", async () => {
+  const identities: unknown[] = [];
+  using server = fake((socket, frame) => {
+    if (frame.type === "message") socket.say({ type: "ack", ref: frame.ref, id: 1 });
+    if (frame.type !== "identity") return;
+    identities.push([frame.user, frame.session]);
+    const code = identities.length === 2 ? "name_taken" : undefined;
+    const success = `${code === undefined}`;
+    socket.say({ type: "identity", success, user: frame.user, session: "s", code, message: code });
+  });
+  const wire = tap();
+  using ann = chat(server.url, { name: "ann", history: 0, webSocket: wire.webSocket });
+  await once(ann, "session");
+  wire.cut();
+  await until(() => ann.state !== "open");
+  expect(ann.user).toBe("ann");
+  const { sent } = ann.send("still here?");
+  expect(await once(ann, "error")).toEqual({ code: "name_taken", message: "name_taken" });
+  expect(ann.user).toBeUndefined();
+  expect(wire.sent.filter((frame) => frame.includes("still here"))).toEqual([]);
+  expect(await ann.identify("anna")).toEqual({ ok: true, user: "anna" });
+  expect(await sent).toEqual({ ok: true, id: 1 });
+  expect(identities).toEqual([
+    ["ann", undefined],
+    ["ann", "s"],
+    ["anna", "s"],
+  ]);
+});
+
 describe("a lost connection", () => {
   test("costs no message and doubles none, however often it is lost", async () => {
     await using server = await serve(FREE);
