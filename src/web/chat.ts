@@ -41,7 +41,7 @@ export function startChat(channel: string): void {
   const status = createStatus(live.say);
   const alerts = createAlerts(channel);
   const people = createPeople();
-  const tabs = createTabs(channel, () => chat.user);
+  const tabs = createTabs(channel);
   const list = createList({
     older: () => void loadOlder(),
     hasOlder: () => more && !loading,
@@ -114,6 +114,7 @@ export function startChat(channel: string): void {
     const { user } = chat;
     list.setUser(user);
     menu.setUser(user);
+    tabs.setOwn(user);
     if (user === undefined) return;
     identity = { user, session: chat.session };
     store.setIdentity(channel, identity);
@@ -134,11 +135,11 @@ export function startChat(channel: string): void {
       return;
     }
     const { user } = identity;
+    composer.write(user);
     if (await tabs.talks(user)) {
       composer.elsewhere(user, "You talk as NAME in another tab.");
       return;
     }
-    composer.write(user);
     // On a phone, the keyboard would cover what one came to read.
     if (matchMedia("(pointer: fine)").matches) composer.focus();
     list.setUser(user);
@@ -198,8 +199,7 @@ export function startChat(channel: string): void {
     composer.askName(identity.user, { fault });
   });
   chat.on("replaced", () => {
-    list.setUser(undefined);
-    menu.setUser(undefined);
+    showIdentity();
     composer.elsewhere(identity?.user ?? "", "You went on as NAME in another tab.");
   });
   chat.on("error", ({ message, ref }) => {
