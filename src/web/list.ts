@@ -94,8 +94,11 @@ export function createList(actions: ListActions): List {
       keep.add(entry);
       wanted.push(drawnRow(entry, entries[at - 1]));
     }
+    for (const [at, entry] of (to === entries.length ? waiting : []).entries()) {
+      keep.add(entry);
+      wanted.push(drawnRow(entry, waiting[at - 1] ?? entries.at(-1)));
+    }
     for (const entry of drawn.keys()) if (!keep.has(entry)) drawn.delete(entry);
-    if (to === entries.length) wanted.push(...waitingRows());
     replaceRows(wanted);
     beginning.textContent = from === 0 ? actions.beginning() : "";
     const last = entries.at(-1);
@@ -103,23 +106,15 @@ export function createList(actions: ListActions): List {
     ending.textContent = gap ? gapWords(last.time) : "";
   }
 
-  function drawnRow(entry: Entry, before: Entry | undefined): HTMLElement {
+  function drawnRow(entry: Entry | Waiting, before: Entry | undefined): HTMLElement {
     const lead = leadOf(before, entry);
     const parts = { before, entry, lead, fresh: entry === fresh, user };
     const as = `${lead.day}${lead.gap}${lead.head}${parts.fresh}`;
     const old = drawn.get(entry);
     if (old?.as === as) return old.row;
-    const row = rowOf(parts);
+    const row = "state" in entry ? waitingRowOf(parts, entry, actions) : rowOf(parts);
     drawn.set(entry, { row, as });
     return row;
-  }
-
-  function waitingRows(): HTMLElement[] {
-    return waiting.map((entry, at) => {
-      const before = waiting[at - 1] ?? entries.at(-1);
-      const lead = leadOf(before, entry);
-      return waitingRowOf({ before, entry, lead, fresh: false, user }, entry, actions);
-    });
   }
 
   /** Takes away what is not wanted, then puts in what is missing: what stays is not touched. */
