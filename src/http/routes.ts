@@ -33,6 +33,7 @@ function sentence(status: number, text: string, headers: Record<string, string> 
     headers: {
       "Content-Type": "text/plain; charset=utf-8",
       "Cache-Control": "no-store",
+      "X-Content-Type-Options": "nosniff",
       ...headers,
     },
   });
