@@ -35,6 +35,7 @@ export interface Rules {
   readonly sessions: Sessions;
 }
 
+const HEARTBEAT: Command = { type: "heartbeat" };
 const NOTHING: Outcome = { do: "nothing" };
 const PRESENCE: Outcome = { do: "presence" };
 const FLOODING: Outcome = { do: "close", with: CLOSE.flooding };
@@ -52,15 +53,12 @@ export function decide(
   now: number,
   rules: Rules,
 ): Outcome {
-  connection.heardAt = now;
   const command = decode(raw, connection.v1);
   if (typeof command !== "string" && command.type === "heartbeat") {
-    const fullAt = take(rules.heartbeats, connection.heartbeatsFullAt, now);
-    if (fullAt === -1) return tooFast(connection, command, now);
-    connection.heartbeatsFullAt = fullAt;
     connection.awaited = false;
-    return NOTHING;
+    return decideSign(connection, now, rules);
   }
+  connection.heardAt = now;
   const fullAt = take(rules.frames, connection.framesFullAt, now);
   if (fullAt === -1) return tooFast(connection, command, now);
   connection.framesFullAt = fullAt;
@@ -75,6 +73,15 @@ export function decide(
     case "presence":
       return PRESENCE;
   }
+}
+
+/** What comes of a mere sign of life: a heartbeat, or a ping or pong of the WebSocket. */
+export function decideSign(connection: Connection, now: number, rules: Rules): Outcome {
+  connection.heardAt = now;
+  const fullAt = take(rules.heartbeats, connection.heartbeatsFullAt, now);
+  if (fullAt === -1) return tooFast(connection, HEARTBEAT, now);
+  connection.heartbeatsFullAt = fullAt;
+  return NOTHING;
 }
 
 function say(

@@ -16,6 +16,8 @@ export interface Config {
   readonly messageBurst: number;
   /** Bytes. */
   readonly sendBuffer: number;
+  /** Milliseconds. */
+  readonly fanoutWindow: number;
   /** Messages of a channel; seconds for an empty channel; bytes over all channels. */
   readonly historyLimit: number;
   readonly historyTtl: number;
@@ -97,6 +99,12 @@ export const SETTINGS: Settings = {
     usual: "1048576",
     about: "bytes that wait for a connection that does not read before it is cut",
     ...integer(1024, 1_073_741_824),
+  },
+  fanoutWindow: {
+    variable: "FANOUT_WINDOW",
+    usual: "10",
+    about: "milliseconds for which a large, busy channel gathers its messages; 0 for none",
+    ...decimal(0, 1000),
   },
   historyLimit: {
     variable: "HISTORY_LIMIT",

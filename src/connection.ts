@@ -1,6 +1,7 @@
 import type { Server, ServerWebSocket, WebSocketHandler } from "bun";
 import type { Awaitable, Broker, PublishFault } from "./broker/broker.ts";
-import { decide, type Outcome, type Rules } from "./commands.ts";
+import { decide, decideSign, type Outcome, type Rules } from "./commands.ts";
+import type { Fanout } from "./fanout.ts";
 import type { Log } from "./log.ts";
 import type { Presence } from "./presence.ts";
 import {
@@ -55,6 +56,7 @@ export interface EdgeParts {
   readonly state: State<Peer>;
   readonly presence: Presence<Peer>;
   readonly broker: Broker;
+  readonly fanout: Fanout;
   readonly rules: Rules;
   readonly terms: Terms;
   /** Who is not heard of for this long, in milliseconds, although pinged, is dead. */
@@ -65,7 +67,10 @@ export interface EdgeParts {
 }
 
 export interface Edge {
-  readonly handlers: Pick<WebSocketHandler<Peer>, "open" | "message" | "pong" | "close" | "error">;
+  readonly handlers: Pick<
+    WebSocketHandler<Peer>,
+    "open" | "message" | "ping" | "pong" | "close" | "error"
+  >;
   /** @returns whether the request has become a connection of the channel */
   upgrade(request: Request, server: Server<Peer>, channel: string): boolean;
   /** Sends the heartbeats that are due, and cuts the dead. */
@@ -96,7 +101,7 @@ export function replaced(peer: Peer): void {
 }
 
 export function createEdge(parts: EdgeParts): Edge {
-  const { state, presence, broker, rules, terms, deadAfter, clock, log } = parts;
+  const { state, presence, broker, fanout, rules, terms, deadAfter, clock, log } = parts;
   const { sessions } = rules;
   let draining = false;
 
@@ -130,9 +135,16 @@ export function createEdge(parts: EdgeParts): Edge {
   function welcome(peer: Peer, last: number): void {
     const { channel, ws } = peer;
     if (peer.closed || ws === undefined) return broker.leave(channel.id);
+    fanout.flush(channel);
     enter(state, peer, Math.random());
     ws.subscribe(peer.v1 ? channel.v1Topic : channel.plainTopic);
     ws.send(peer.v1 ? connectionFrameV1(channel.id, last, terms) : connectionFrame(channel.id));
+  }
+
+  /** Sends an answer to one, behind the messages that were said before it. */
+  function tell(peer: Peer, frame: string): void {
+    fanout.flush(peer.channel);
+    peer.ws?.send(frame);
   }
 
   function perform(peer: Peer, outcome: Outcome): void {
@@ -140,8 +152,7 @@ export function createEdge(parts: EdgeParts): Edge {
       case "nothing":
         return;
       case "reply":
-        peer.ws?.send(outcome.frame);
-        return;
+        return tell(peer, outcome.frame);
       case "close":
         log.info("connection closed for flooding", { channel: peer.channel.id });
         peer.ws?.close(outcome.with.code, outcome.with.reason);
@@ -153,8 +164,7 @@ export function createEdge(parts: EdgeParts): Edge {
       case "give up":
         if (peer.name !== undefined) release(peer, peer.name, false);
         peer.session = outcome.session;
-        peer.ws?.send(identityFrameV1("", sessions.tokenOf(outcome.session)));
-        return;
+        return tell(peer, identityFrameV1("", sessions.tokenOf(outcome.session)));
       case "history":
         return history(peer, outcome.query);
       case "presence":
@@ -171,7 +181,7 @@ export function createEdge(parts: EdgeParts): Edge {
 
   function published(peer: Peer, ref: string | undefined, done: number | PublishFault): void {
     if (peer.closed) return;
-    if (typeof done === "string") peer.ws?.send(errorFrame(done, ref));
+    if (typeof done === "string") tell(peer, errorFrame(done, ref));
     else if (ref !== undefined) peer.ws?.send(ackFrame(ref, done));
   }
 
@@ -186,12 +196,12 @@ export function createEdge(parts: EdgeParts): Edge {
         return;
       }
       if (session === undefined) {
-        peer.ws?.send(granted ? IDENTITY_GRANTED : IDENTITY_REFUSED);
+        tell(peer, granted ? IDENTITY_GRANTED : IDENTITY_REFUSED);
       } else if (granted) {
         peer.session = session;
-        peer.ws?.send(identityFrameV1(name.shown, sessions.tokenOf(session)));
+        tell(peer, identityFrameV1(name.shown, sessions.tokenOf(session)));
       } else {
-        peer.ws?.send(identityRefusedV1("name_taken"));
+        tell(peer, identityRefusedV1("name_taken"));
       }
     });
   }
@@ -202,15 +212,15 @@ export function createEdge(parts: EdgeParts): Edge {
   }
 
   function history(peer: Peer, query: HistoryQuery): void {
-    if (peer.paging) return void peer.ws?.send(errorFrame("busy"));
+    if (peer.paging) return tell(peer, errorFrame("busy"));
     const forward = query.after !== undefined;
     const page = broker.history(peer.channel.id, query);
-    if (!(page instanceof Promise)) return void peer.ws?.send(historyFrame(page, forward));
+    if (!(page instanceof Promise)) return tell(peer, historyFrame(page, forward));
     peer.paging = true;
     page
       .then((found) => {
         peer.paging = false;
-        if (!peer.closed) peer.ws?.send(historyFrame(found, forward));
+        if (!peer.closed) tell(peer, historyFrame(found, forward));
       })
       .catch((error: unknown) => fail(peer, error));
   }
@@ -229,8 +239,12 @@ export function createEdge(parts: EdgeParts): Edge {
         else perform(peer, decide(peer, frame, clock(), rules));
       },
 
+      ping({ data: peer }) {
+        perform(peer, decideSign(peer, clock(), rules));
+      },
+
       pong({ data: peer }) {
-        peer.heardAt = clock();
+        perform(peer, decideSign(peer, clock(), rules));
       },
 
       close({ data: peer }, code) {

@@ -59,8 +59,9 @@ const TICK = 100;
 const RENEW = 1000;
 /** Seconds without a sign of life: Bun pings at half of it, and takes 8 to 960. */
 const IDLE = { least: 8, most: 960, intervals: 2 };
-/** The longest that a drain waits for the clients' answers, in milliseconds. */
+/** The longest that a drain waits for the clients, and then for the broker, in milliseconds. */
 const DRAIN = 1000;
+const CLOSE = 500;
 
 export interface ServerOptions {
   /** What the load of the code before this one has left. */
@@ -100,10 +101,14 @@ export async function createServer(
   };
 
   const publish = (topic: string, frame: string) => all.listener?.publish(topic, frame);
-  const fanout = createFanout(publish);
+  const fanout = createFanout(publish, { window: config.fanoutWindow, clock });
   const presence = createPresence<Peer>(all.presence, {
     roster: (channel) => broker.roster(channel),
-    publish: (channel, frame) => publish(presenceTopic(channel), frame),
+    publish(id, frame) {
+      const channel = all.state.channels.get(id);
+      if (channel !== undefined) fanout.flush(channel);
+      publish(presenceTopic(id), frame);
+    },
     answer: answerPresence,
     failed: (error) => log.error("presence failed", { error: String(error) }),
   });
@@ -129,6 +134,7 @@ export async function createServer(
     state: all.state,
     presence,
     broker,
+    fanout,
     rules: {
       textLimit: config.textLimit,
       frames: rate(config.messageRate, config.messageBurst),
@@ -232,14 +238,18 @@ export async function createServer(
   return {
     url,
     kept: all,
-    dispose: () => clearInterval(timer),
+    dispose() {
+      clearInterval(timer);
+      fanout.flushAll();
+    },
     async drain() {
       clearInterval(timer);
       const stopped = listener.stop();
+      fanout.flushAll();
       edge.drain();
       await Promise.race([stopped, Bun.sleep(DRAIN)]);
       await listener.stop(true);
-      await broker.close();
+      await Promise.race([broker.close(), Bun.sleep(CLOSE)]);
     },
   };
 }

@@ -1,3 +1,4 @@
+import type { Message } from "./protocol/codec.ts";
 import type { Name } from "./protocol/identifiers.ts";
 
 /**
@@ -17,6 +18,9 @@ export interface Channel {
   v1: number;
   /** How many connections are here or on their way in. */
   held: number;
+  /** Messages that wait to be sent together, and when the last ones were; see fanout.ts. */
+  readonly gathered: Message[];
+  sentAt: number;
 }
 
 /** One connection. */
@@ -83,7 +87,8 @@ export function createState<C extends Connection>(interval: number, now: number)
 export function arrive(channels: Map<string, Channel>, id: string): Channel {
   let channel = channels.get(id);
   if (channel === undefined) {
-    channel = { id, plainTopic: `plain/${id}`, v1Topic: `v1/${id}`, plain: 0, v1: 0, held: 0 };
+    const topics = { plainTopic: `plain/${id}`, v1Topic: `v1/${id}` };
+    channel = { id, ...topics, plain: 0, v1: 0, held: 0, gathered: [], sentAt: -Infinity };
     channels.set(id, channel);
   }
   channel.held++;

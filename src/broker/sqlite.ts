@@ -193,7 +193,8 @@ export function createSqliteBroker(
     data.writing = undefined;
     if (reply.done === "write") onWritten(writing ?? newLoad());
     else if (reply.done === "failed") onFailed(writing ?? newLoad(), reply.reason);
-    if (onClosed !== undefined) finish();
+    // What can not be written now is lost by closing; trying for ever would not save it.
+    if (onClosed !== undefined) finish(reply.done === "failed");
     else if (data.waiting.posts.length + data.waiting.names.size > 0) hurry();
   }
 
@@ -260,9 +261,10 @@ export function createSqliteBroker(
     return posts.find((one) => one.channel === channel && one.message.id === id);
   }
 
-  function finish(): void {
+  /** Writes what is left, unless that is given up, and closes the file. */
+  function finish(givenUp: boolean): void {
     if (data.writing !== undefined) return;
-    hand();
+    if (!givenUp) hand();
     if (data.writing === undefined) worker.postMessage({ do: "close" } satisfies Order);
   }
 
@@ -305,7 +307,7 @@ export function createSqliteBroker(
         worker.terminate();
         resolve();
       };
-      finish();
+      finish(false);
       return promise;
     },
   };

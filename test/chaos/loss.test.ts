@@ -58,6 +58,7 @@ class Swimmer {
   private user: string;
   private live: Item[] | undefined;
   private posted = 0;
+  private identified = false;
   private ended = false;
 
   readonly name: string;
@@ -85,7 +86,8 @@ class Swimmer {
   post(): void {
     const text = `${this.name}-${this.posted++}`;
     this.unsent.push(text);
-    this.say({ type: "message", text, ref: text });
+    // Not before it has its session: under another one, the same ref would be another message.
+    if (this.identified) this.say({ type: "message", text, ref: text });
   }
 
   rename(): void {
@@ -113,6 +115,7 @@ class Swimmer {
     this.socket = socket;
     // Until the history is in, what comes live waits behind it.
     this.live = [];
+    this.identified = false;
     socket.onmessage = ({ data }) => {
       if (this.socket === socket) this.read(JSON.parse(String(data)) as Frame);
     };
@@ -138,6 +141,7 @@ class Swimmer {
         if (this.session === frame.session && this.acks.size > 0 && this.unsent.length === 0)
           return;
         this.session = frame.session;
+        this.identified = true;
         for (const text of this.unsent) this.say({ type: "message", text, ref: text });
         return;
       case "ack": {

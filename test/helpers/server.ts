@@ -9,6 +9,9 @@ export interface TestServer extends ShoalServer {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** Seconds: a first heartbeat can come at any moment, and most tests do not want one. */
+export const NO_HEARTBEATS = 86_400;
+
 /** A silent server in this process, on a free port, for as long as `await using` keeps it. */
 export async function serve(
   settings: Partial<Config> = {},
@@ -16,7 +19,8 @@ export async function serve(
 ): Promise<TestServer> {
   const read = readConfig({}, () => false);
   if ("faults" in read) throw new Error(read.faults.join("\n"));
-  const config: Config = { ...read.config, port: 0, host: "127.0.0.1", ...settings };
+  const usual = { port: 0, host: "127.0.0.1", heartbeatInterval: NO_HEARTBEATS };
+  const config: Config = { ...read.config, ...usual, ...settings };
   const log = createLog({
     level: config.logLevel === "info" ? "silent" : config.logLevel,
     readable: true,

@@ -28,17 +28,20 @@ export interface Shoal {
 
 export interface ShoalOptions {
   program?: Program;
-  /** Variables of its environment, beside HOST=127.0.0.1 and PORT=0. */
+  /** Variables of its environment, beside HOST=127.0.0.1, PORT=0 and hardly any heartbeats. */
   env?: Record<string, string>;
   args?: string[];
 }
+
+/** A first heartbeat can come at any moment, and most tests do not want one. */
+const USUAL = { HOST: "127.0.0.1", PORT: "0", HEARTBEAT_INTERVAL: "86400" };
 
 /** Starts one on a free port and waits until it listens. */
 export async function startShoal(options: ShoalOptions = {}): Promise<Shoal> {
   const cwd = mkdtempSync(join(tmpdir(), "shoal-"));
   const child = Bun.spawn([...PROGRAMS[options.program ?? "source"], ...(options.args ?? [])], {
     cwd,
-    env: { PATH: process.env.PATH, HOST: "127.0.0.1", PORT: "0", ...options.env },
+    env: { PATH: process.env.PATH, ...USUAL, ...options.env },
     stdout: "pipe",
     stderr: "pipe",
   });

@@ -143,6 +143,11 @@ test("a full disk: messages are refused, all else goes on, and it mends by itsel
   expect(posted).toMatchObject({ type: "message", prev: last });
   expect(ack).toEqual({ type: "ack", ref: `${refused}`, id: posted!.id });
   expect(out).toContain("database works again");
+
+  // Full again, and stopped like that: it ends all the same.
+  expect(Bun.spawnSync(["prlimit", "--fsize=1:1", "--pid", String(child.pid)]).exitCode).toBe(0);
+  ann.say({ type: "message", text });
+  expect((await ann.nextOf("error")).code).toBe("unavailable");
   child.kill();
   expect(await child.exited).toBe(0);
 });

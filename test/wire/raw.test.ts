@@ -126,6 +126,20 @@ describe("broken frames close their connection and no other", () => {
     socket.end();
   });
 
+  test.each([
+    ["pings", 0x89],
+    ["pongs", 0x8a],
+  ])("a flood of %s ends with 1008", async (_, first) => {
+    const socket = await rawSocket(server.http);
+    socket.write(handshake("/flood"));
+    await socket.until('"type":"connection"');
+    const one = frameOf(first, new Uint8Array(0));
+    socket.write(Buffer.concat(Array.from({ length: 300 }, () => one)));
+    await socket.closed;
+    expect(socket.received()).toContain("\x88");
+    expect(socket.received()).toContain("Too many frames for too long");
+  });
+
   test("half a handshake and half a frame wait, and cost nobody anything", async () => {
     const half = await rawSocket(server.http);
     half.write("GET /half HTTP/1.1\r\nHost: loc");

@@ -39,7 +39,7 @@ describe.each(["", join(folder, "v1.sqlite")])("shoal.v1, database %j", (databas
   test("every frame, byte by byte", async () => {
     const ann = await connect(`${server.ws}/fishing`, V1);
     expect(await ann.next()).toBe(
-      '{"type":"connection","id":"fishing","last":0,"heartbeat":30,"limits":{"text":2000,"rate":0,"burst":50,"history":100}}',
+      '{"type":"connection","id":"fishing","last":0,"heartbeat":86400,"limits":{"text":2000,"rate":0,"burst":50,"history":100}}',
     );
     ann.say('{"type":"identity","user":"  Ann "}');
     const granted = await ann.next();

@@ -1,0 +1,63 @@
+import { expect, test } from "bun:test";
+import { connect, enter, enterAs, V1 } from "../helpers/client.ts";
+import { serve } from "../helpers/server.ts";
+
+/** A large channel that gathers for very long: what must not wait, does not. */
+
+const texts = (frames: string[]) =>
+  frames.filter((frame) => frame.includes('"message"')).map((frame) => JSON.parse(frame).text);
+
+test("nothing else notices that a channel gathers", async () => {
+  await using server = await serve({ messageRate: 0, fanoutWindow: 1000 });
+  const url = `${server.ws}/a`;
+  const members = await Promise.all(
+    Array.from({ length: 120 }, (_, n) => enter(url, n % 2 === 0 ? V1 : {})),
+  );
+  const ann = await enterAs(url, "ann", V1);
+  const say = (text: string) => ann.say({ type: "message", text, ref: text });
+
+  // The first finds it quiet; the next two wait, until somebody asks for what was said.
+  for (const text of ["1", "2", "3"]) say(text);
+  const acks = [await ann.nextOf("ack"), await ann.nextOf("ack"), await ann.nextOf("ack")];
+  const reader = members[0]!;
+  reader.say({ type: "history" });
+  const page = await reader.nextOf("history");
+  expect((page.messages as { text: string }[]).map(({ text }) => text)).toEqual(["1", "2", "3"]);
+
+  // Somebody joins: what was said before comes to the others first, and not to the newcomer.
+  for (const text of ["4", "5"]) say(text);
+  await ann.nextOf("ack");
+  await ann.nextOf("ack");
+  const late = await connect(url, V1);
+  const { last } = await late.nextOf("connection");
+  expect(last).toBeGreaterThan(acks[2]!.id as number);
+  say("6");
+  const next = await late.nextOf("message");
+  expect([next.text, next.prev]).toEqual(["6", last]);
+
+  // A presence frame comes behind what was said before it.
+  const watcher = await enter(url, V1);
+  watcher.say({ type: "presence" });
+  await watcher.nextOf("presence");
+  watcher.rest.length = 0;
+  say("7");
+  say("8");
+  late.say({ type: "identity", user: "late" });
+  const frames: string[] = [];
+  do frames.push(await watcher.next());
+  while (!frames.at(-1)!.includes('"joined"'));
+  expect(texts(frames)).toEqual(["7", "8"]);
+
+  // The server stops: what was said is sent.
+  say("9");
+  say("10");
+  while (((await ann.nextOf("ack")).ref as string) !== "10");
+  const stopped = server.drain();
+  for (const member of members.slice(1)) {
+    const seen: string[] = [];
+    while (seen.at(-1) !== "10") seen.push(String((await member.nextOf("message")).text));
+    expect(seen).toEqual(["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"]);
+    expect((await member.closed).code).toBe(1001);
+  }
+  await stopped;
+});
