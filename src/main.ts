@@ -1,6 +1,7 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { version } from "../package.json";
+import { bench } from "./client/bench.ts";
 import { chat } from "./client/terminal.ts";
 import { isBadPort, readConfig, SETTINGS } from "./config.ts";
 import { createLog } from "./log.ts";
@@ -33,6 +34,7 @@ function help(): string {
 
 Usage: shoal [serve] [options]
        shoal chat URL [--name NAME] [--json]    talks from a terminal or a pipe
+       shoal bench URL [options]                loads a server of yours; see shoal bench --help
 
 ${lines.join("\n")}
   --${"help".padEnd(width)}  this text
@@ -147,6 +149,8 @@ if (args[0] === "chat") {
   const colours = !env.NO_COLOR && env.TERM !== "dumb";
   const say = (sentence: string) => console.error(`shoal: ${sentence}`);
   process.exit(await chat(args.slice(1), { stdin, stdout, say, colours }));
+} else if (args[0] === "bench") {
+  process.exit(await bench(args.slice(1), console.log));
 } else {
   await serve(args);
 }

@@ -1,0 +1,174 @@
+import { parseArgs } from "node:util";
+import { createLoad, type LoadFigures, type LoadPlan } from "./load.ts";
+
+/** `shoal bench URL`: the load side of the benchmark against a server of one's own. */
+
+export const BENCH_HELP = `Usage: shoal bench URL [options]
+
+Talks to a Shoal of your own and tells how fast its messages arrive.
+
+  --connections n  how many connect, 20,000 at most (100)
+  --channels n     over how many channels they are spread, below the URL's path (10)
+  --talkers n      how many of each channel talk (5)
+  --rate r         messages a second over all talkers (5 for each, below a server's usual limit);
+                   0: each sends its next as soon as its last has come back, for MESSAGE_RATE=0
+  --seconds s      how long they talk, 60 at most (5)
+  --v1             speak shoal.v1
+  --yes-i-own-it   the URL is not on this machine, and its server is yours to load
+`;
+
+/** What is asked for, checked; or a sentence about what is wrong with it. */
+export type BenchRequest =
+  { readonly plan: LoadPlan; readonly seconds: number } | { readonly fault: string };
+
+const WHOLE = { connections: 20_000, channels: 20_000, talkers: 20_000 } as const;
+const RATE = { each: 5, most: 100_000 };
+const SECONDS = { usual: 5, most: 60 };
+const WARMUP = 1;
+const TEXT = 48;
+
+/** @param args the words after `bench` */
+export function readBench(args: string[]): BenchRequest {
+  try {
+    return request(args);
+  } catch (error) {
+    return { fault: (error as Error).message.split("\n")[0]! };
+  }
+}
+
+function request(args: string[]): BenchRequest {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      connections: { type: "string" },
+      channels: { type: "string" },
+      talkers: { type: "string" },
+      rate: { type: "string" },
+      seconds: { type: "string" },
+      v1: { type: "boolean", default: false },
+      "yes-i-own-it": { type: "boolean", default: false },
+    },
+  });
+  const [address, ...others] = positionals;
+  if (address === undefined || others.length > 0) throw new Error("Give one URL.");
+  const url = URL.parse(address.replace(/^http/i, "ws"));
+  if (url === null || !/^wss?:$/.test(url.protocol)) {
+    throw new Error(`"${address}" is no URL like ws://127.0.0.1:6060/.`);
+  }
+  if (!isLoopback(url.hostname) && !values["yes-i-own-it"]) {
+    throw new Error(
+      `${url.hostname} is not this machine. If its server is yours, add --yes-i-own-it.`,
+    );
+  }
+  const connections = whole("connections", values.connections, 100);
+  const channels = whole("channels", values.channels, Math.min(10, connections));
+  if (channels > connections) throw new Error("--channels is more than --connections.");
+  // The last channels may have one connection less than the first.
+  const members = Math.floor(connections / channels);
+  const talkers = whole("talkers", values.talkers, Math.min(5, members));
+  if (talkers > members) throw new Error(`--talkers is more than the ${members} of a channel.`);
+  const rate = number("rate", values.rate, RATE.each * talkers * channels, 0, RATE.most);
+  const seconds = number("seconds", values.seconds, SECONDS.usual, 0.1, SECONDS.most);
+  return {
+    plan: {
+      url: url.href,
+      connections,
+      channels,
+      talkers,
+      pace: rate === 0 ? { inFlight: 1 } : { rate },
+      dialects: [values.v1 ? "v1" : "plain"],
+      textLength: TEXT,
+    },
+    seconds,
+  };
+}
+
+/** Whether a URL's host is this machine, whatever a name server says. */
+export function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || /^127\.[\d.]+$/.test(hostname);
+}
+
+function whole(flag: keyof typeof WHOLE, text: string | undefined, usual: number): number {
+  const value = number(flag, text, usual, 1, WHOLE[flag]);
+  if (!Number.isInteger(value)) throw new Error(`--${flag} must be a whole number.`);
+  return value;
+}
+
+function number(
+  flag: string,
+  text: string | undefined,
+  usual: number,
+  least: number,
+  most: number,
+): number {
+  if (text === undefined) return Math.min(usual, most);
+  const value = /^\d*\.?\d+$/.test(text) ? Number(text) : NaN;
+  if (value >= least && value <= most) return value;
+  throw new Error(`--${flag} must be a number from ${least} to ${most}.`);
+}
+
+/**
+ * Runs it and tells what came of it.
+ *
+ * @returns the exit status: 0; 1 where the server could not be measured; 2 for wrong words
+ */
+export async function bench(args: string[], print: (text: string) => void): Promise<0 | 1 | 2> {
+  if (args.includes("--help") || args.includes("-h")) {
+    print(BENCH_HELP);
+    return 0;
+  }
+  const asked = readBench(args);
+  if ("fault" in asked) {
+    print(`shoal: ${asked.fault} See shoal bench --help.`);
+    return 2;
+  }
+  const { plan, seconds } = asked;
+  const load = createLoad(plan);
+  try {
+    const opening = await load.open();
+    print(
+      `${plan.connections} connections in ${plan.channels} channels, ${plan.dialects[0]}: ` +
+        `all in after ${opening.toFixed(2)} s. They talk for ${seconds} s.`,
+    );
+    print(report(plan, await load.drive({ warmup: WARMUP, seconds })));
+    return 0;
+  } catch (error) {
+    print(`shoal: ${(error as Error).message}`);
+    return 1;
+  } finally {
+    await load.close();
+  }
+}
+
+function report(plan: LoadPlan, figures: LoadFigures): string {
+  const { seconds, messages, deliveries, latency, late, busy } = figures;
+  const { expected, received, refused, closed } = figures;
+  const lines = [
+    `messages    ${rate(messages, seconds)}`,
+    `deliveries  ${rate(deliveries, seconds)}`,
+    `latency     p50 ${ms(latency.p50)}, p99 ${ms(latency.p99)}, p99.9 ${ms(latency.p999)}`,
+    `missing     ${count(expected - received)} of ${count(expected)} deliveries`,
+  ];
+  if (refused > 0)
+    lines.push(`refused     ${count(refused)} messages; see MESSAGE_RATE, or --rate`);
+  if (closed > 0) lines.push(`closed      ${count(closed)} connections, by the server`);
+  const closedLoop = "inFlight" in plan.pace;
+  if (closedLoop && busy > 0.9) {
+    lines.push(`The load took ${Math.round(busy * 100)} % of a core: it may have been the limit.`);
+  }
+  if (late > 5) lines.push(`The load was ${ms(late)} late (p99): it may have been the limit.`);
+  return lines.join("\n");
+}
+
+function rate(value: number, seconds: number): string {
+  return `${count(value)} (${count(value / seconds)}/s)`;
+}
+
+function count(value: number): string {
+  return Math.round(value).toLocaleString("en");
+}
+
+function ms(value: number): string {
+  return `${value.toFixed(value < 10 ? 2 : 0)} ms`;
+}

@@ -1,0 +1,219 @@
+import { SUBPROTOCOL } from "../protocol/schema.ts";
+
+/**
+ * The least of WebSocket (RFC 6455) that a load generator needs: frames are found in the bytes and
+ * counted, not decoded. A client that decoded each would be busier than the server it measures.
+ */
+
+/** What a server under load speaks. */
+export type Dialect =
+  /** Shoal's two protocols. */
+  | "plain"
+  | "v1"
+  /** A server that sends on what it gets, unread: it gets a frame as long as Shoal's would be. */
+  | "echo"
+  | "echo v1"
+  /** Socket.IO 4 (Engine.IO 4) over a WebSocket, messages in events named "message". */
+  | "socket.io";
+
+interface Wire {
+  readonly subprotocol?: string;
+  /** What comes before a frame's JSON. */
+  readonly before: string;
+  readonly after: string;
+  /** What follows the text in a message as it is sent. */
+  readonly tail: string;
+}
+
+const FRAME = '{"type":"message","text":"';
+const PLAIN_TAIL = '","timestamp":1652997756,"user":"u00000"';
+const V1_TAIL = `${PLAIN_TAIL},"id":1652997756000000,"prev":1652997756000000`;
+
+const WIRES: Record<Dialect, Wire> = {
+  plain: { before: "", after: "}", tail: '"' },
+  v1: { subprotocol: SUBPROTOCOL, before: "", after: "}", tail: '"' },
+  echo: { before: "", after: "}", tail: PLAIN_TAIL },
+  "echo v1": { before: "", after: "}", tail: V1_TAIL },
+  "socket.io": { before: '42["message",', after: "}]", tail: PLAIN_TAIL },
+};
+
+/** A text begins with its sender's number and the time it should have been sent: digits each. */
+const SENDER = 5;
+const TIME = 10;
+/** Shortest text of a message, in characters. */
+export const LEAST_TEXT = SENDER + TIME;
+const TALK = "Any fish today? The tide turns at six and the wind is fair. ";
+/** Bytes of a payload that {@link scan} shows at once, where it is that long. */
+const HEAD = 64;
+const LONGEST_HEADER = 10;
+/** How many messages are written at once at the most. */
+export const BATCH = 16;
+
+/** Connections from one address. */
+const PORTS = 5000;
+
+/**
+ * From which address to connect. One has 28,000 ports towards a server, and with half of them taken
+ * the kernel searches long for a free one. Linux has all of 127.0.0.0/8 to choose from; Bun passes
+ * the option on as Node does, though its types do not name it.
+ */
+export function sourceOf(hostname: string, index: number): { localAddress?: string } {
+  if (process.platform !== "linux" || !hostname.startsWith("127.")) return {};
+  return { localAddress: `127.0.0.${1 + Math.floor(index / PORTS)}` };
+}
+
+/** The request that asks for a WebSocket. */
+export function handshake(host: string, path: string, dialect: Dialect): string {
+  const { subprotocol } = WIRES[dialect];
+  const key = Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString("base64");
+  const offer = subprotocol === undefined ? "" : `Sec-WebSocket-Protocol: ${subprotocol}\r\n`;
+  return (
+    `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
+    `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n${offer}\r\n`
+  );
+}
+
+const TEXT_FRAME = 0x81;
+
+/** A frame of a client. The mask is zero: it protects browsers' proxies, and costs time here. */
+export function clientFrame(payload: string, first = TEXT_FRAME): Uint8Array {
+  const body = Buffer.from(payload);
+  const { length } = body;
+  const header = length < 126 ? [0x80 | length] : [0x80 | 126, length >> 8, length & 0xff];
+  return Buffer.concat([Buffer.from([first, ...header, 0, 0, 0, 0]), body]);
+}
+
+/** The bytes of messages, made once; only sender and time are written anew. */
+export interface Stamp {
+  /** @returns bytes that hold until the next call */
+  messages(count: number, sender: number, micros: number): Uint8Array;
+}
+
+/** @param textLength characters of a message's text, {@link LEAST_TEXT} to 60,000 */
+export function createStamp(dialect: Dialect, textLength: number): Stamp {
+  const { before, after, tail } = WIRES[dialect];
+  const talk = TALK.repeat(Math.ceil(textLength / TALK.length)).slice(0, textLength - LEAST_TEXT);
+  const text = "0".repeat(LEAST_TEXT) + talk;
+  const frame = clientFrame(before + FRAME + text + tail + after);
+  const bytes = Buffer.concat(Array.from({ length: BATCH }, () => frame));
+  const textAt = frame.indexOf(FRAME.charCodeAt(0), 6) + FRAME.length;
+  return {
+    messages(count, sender, micros) {
+      for (let at = 0; at < count; at++) {
+        const start = at * frame.length + textAt;
+        writeDigits(bytes, start, SENDER, sender);
+        writeDigits(bytes, start + SENDER, TIME, micros);
+      }
+      return bytes.subarray(0, count * frame.length);
+    },
+  };
+}
+
+function writeDigits(bytes: Uint8Array, at: number, digits: number, value: number): void {
+  let rest = value;
+  for (let digit = digits - 1; digit >= 0; digit--) {
+    const next = Math.floor(rest / 10);
+    bytes[at + digit] = 48 + rest - next * 10;
+    rest = next;
+  }
+}
+
+function readDigits(bytes: Uint8Array, at: number, digits: number): number {
+  let value = 0;
+  for (let digit = 0; digit < digits; digit++) value = value * 10 + bytes[at + digit]! - 48;
+  return value;
+}
+
+/** Where in a payload a message's text begins. */
+export function textOffset(dialect: Dialect): number {
+  return WIRES[dialect].before.length + FRAME.length;
+}
+
+/** What a frame is to the load. "welcome" is what the last step before talking is answered with. */
+export type Kind = "message" | "connection" | "welcome" | "error" | "other" | Asking;
+/** Frames that want an answer. */
+type Asking = "heartbeat" | "ping" | "socket.io open" | "socket.io ping";
+
+export const ANSWERS: Readonly<Partial<Record<Kind, Uint8Array>>> = {
+  heartbeat: clientFrame('{"type":"heartbeat"}'),
+  ping: clientFrame("", 0x8a),
+  "socket.io open": clientFrame("40"),
+  "socket.io ping": clientFrame("3"),
+};
+
+/** The kinds by the first letter of a frame's type. */
+const KINDS: readonly (readonly [letter: number, kind: Kind])[] = [
+  [0x6d, "message"],
+  [0x68, "heartbeat"],
+  [0x69, "welcome"],
+  [0x63, "connection"],
+  [0x65, "error"],
+];
+const TYPE_AT = '{"type":"'.length;
+
+/** What the frame is whose payload begins here. */
+export function kindOf(opcode: number, bytes: Uint8Array, start: number, dialect: Dialect): Kind {
+  if (opcode === 9) return "ping";
+  if (opcode !== 1) return "other";
+  if (dialect === "socket.io") return socketIoKindOf(bytes, start);
+  const letter = bytes[start + TYPE_AT];
+  for (let at = 0; at < KINDS.length; at++) if (KINDS[at]![0] === letter) return KINDS[at]![1];
+  return "other";
+}
+
+/** Engine.IO's packet type is a digit, and Socket.IO's another one behind that. */
+function socketIoKindOf(bytes: Uint8Array, start: number): Kind {
+  if (bytes[start] === 0x30) return "socket.io open";
+  if (bytes[start] === 0x32) return "socket.io ping";
+  return bytes[start + 1] === 0x30 ? "welcome" : "message";
+}
+
+export function senderOf(bytes: Uint8Array, textAt: number): number {
+  return readDigits(bytes, textAt, SENDER);
+}
+
+/** When the message should have been sent, in the microseconds that were written into it. */
+export function timeOf(bytes: Uint8Array, textAt: number): number {
+  return readDigits(bytes, textAt + SENDER, TIME);
+}
+
+/** Where a connection's bytes stand between two reads. */
+export interface Scan {
+  /** Bytes that still belong to a frame that was shown. */
+  skip: number;
+  /** The beginning of a frame that was not shown yet. */
+  rest: Uint8Array | undefined;
+}
+
+/** @param start of the payload in `bytes`, which hold its first 64 bytes or all of it */
+export type OnFrame = (opcode: number, bytes: Uint8Array, start: number, length: number) => void;
+
+/** Shows every frame whose beginning is in these bytes. */
+export function scan(state: Scan, chunk: Uint8Array, onFrame: OnFrame): void {
+  let bytes = chunk;
+  if (state.rest !== undefined) {
+    bytes = Buffer.concat([state.rest, chunk]);
+    state.rest = undefined;
+  }
+  const end = bytes.length;
+  let at = state.skip;
+  while (at < end) {
+    const left = end - at;
+    let header = 2;
+    let length = left > 1 ? bytes[at + 1]! & 0x7f : 0;
+    if (length === 126) header = 4;
+    else if (length === 127) header = LONGEST_HEADER;
+    if (left >= header && header > 2) {
+      length = 0;
+      for (let byte = 2; byte < header; byte++) length = length * 256 + bytes[at + byte]!;
+    }
+    if (left < header || left < header + (length < HEAD ? length : HEAD)) {
+      state.rest = bytes.slice(at);
+      at = end;
+      break;
+    }
+    onFrame(bytes[at]! & 0x0f, bytes, at + header, length);
+    at += header + length;
+  }
+  state.skip = at - end;
+}

@@ -1,0 +1,216 @@
+import { type Crowd, createCrowd, type CrowdPlan, type LoadConnection } from "./load-crowd.ts";
+import { createHistogram, type Histogram } from "./histogram.ts";
+import { BATCH, createStamp, type Dialect, senderOf, type Stamp, timeOf } from "./load-wire.ts";
+
+/**
+ * The load side of a benchmark: many connections that talk, and a count of what comes back.
+ *
+ * In a closed loop each talker keeps some messages in flight: it sends the next when one of its
+ * own has come back. In an open loop messages follow a schedule, and latency counts from when a
+ * message should have been sent, so a server that stalls does not slow down its own measurement.
+ */
+export interface LoadPlan extends CrowdPlan {
+  /** Connections of each channel that talk. */
+  readonly talkers: number;
+  /** The pace: messages that each talker keeps in flight, or messages a second over all. */
+  readonly pace: { readonly inFlight: number } | { readonly rate: number };
+  /** Characters of a text, at least 15. */
+  readonly textLength: number;
+}
+
+export interface Window {
+  /** Seconds before the measurement. */
+  readonly warmup: number;
+  /** Seconds of the measurement. */
+  readonly seconds: number;
+  /** Is called as the measurement begins, and as it ends. */
+  readonly mark?: () => void;
+}
+
+/** Milliseconds. */
+export interface Latency {
+  readonly p50: number;
+  readonly p99: number;
+  readonly p999: number;
+}
+
+export interface LoadFigures {
+  /** How long the measurement was, in seconds. */
+  readonly seconds: number;
+  /** In the measurement: messages sent, and how often one reached a connection. */
+  readonly messages: number;
+  readonly deliveries: number;
+  readonly latency: Latency;
+  /** How late messages were sent, p99 in milliseconds; 0 in a closed loop. */
+  readonly late: number;
+  /** The share of one core that this process took, 0 to 1 and a little more. */
+  readonly busy: number;
+  /** Over the whole run: deliveries there should have been, and were. Stalled readers have none. */
+  readonly expected: number;
+  readonly received: number;
+  /** Frames of type error, and connections that were closed by the server. */
+  readonly refused: number;
+  readonly closed: number;
+}
+
+export interface Load {
+  /** Connects, takes names, and is done when all are in. @returns seconds that it took */
+  open(): Promise<number>;
+  /** Lets the talkers talk. */
+  drive(window: Window): Promise<LoadFigures>;
+  /** Breaks all connections off and connects again, all at once. @returns seconds until all are in */
+  reopen(): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** The longest that all may take to come in, in milliseconds. */
+const PATIENCE = 120_000;
+/** Messages a second from which on an open loop spins, since a timer would be late. */
+const SPIN_FROM = 100;
+/** How long missing deliveries are waited for at the end, and how long after the last that came. */
+const SETTLE = { most: 30_000, quiet: 2000 };
+
+export function createLoad(plan: LoadPlan): Load {
+  const crowd = createCrowd(plan, arrived);
+  const { connections } = crowd;
+  const talkers = connections.filter(({ seat, stalled }) => seat < plan.talkers && !stalled);
+  /** Connections of each channel that read. */
+  const readers = new Int32Array(plan.channels);
+  for (const { channel, stalled } of connections) if (!stalled) readers[channel]!++;
+  const stamps = new Map<Dialect, Stamp>();
+  for (const { dialect } of connections) {
+    if (!stamps.has(dialect)) stamps.set(dialect, createStamp(dialect, plan.textLength));
+  }
+
+  const latency = createHistogram();
+  const lateness = createHistogram();
+  let talking = false;
+  let messages = 0;
+  let expected = 0;
+  let received = 0;
+
+  function say(connection: LoadConnection, count: number, at: number): void {
+    const stamp = stamps.get(connection.dialect)!;
+    for (let left = count; left > 0; left -= BATCH) {
+      const some = Math.min(left, BATCH);
+      crowd.write(connection, stamp.messages(some, connection.index, at));
+    }
+    messages += count;
+    expected += count * readers[connection.channel]!;
+  }
+
+  /** Messages have come to a connection: so many, the last of them its own or not. */
+  function arrived(connection: LoadConnection, bytes: Uint8Array, textAt: number): void {
+    if (connection.stalled) return;
+    received++;
+    latency.record(crowd.now() - timeOf(bytes, textAt));
+    if (senderOf(bytes, textAt) === connection.index) connection.own++;
+  }
+
+  crowd.afterRead = (connection) => {
+    const own = connection.own;
+    connection.own = 0;
+    if (own > 0 && talking && "inFlight" in plan.pace) say(connection, own, crowd.now());
+  };
+
+  function talkInClosedLoop(inFlight: number): void {
+    for (const talker of talkers) say(talker, inFlight, crowd.micros());
+  }
+
+  function talkOnSchedule(rate: number): void {
+    const period = 1_000_000 / rate;
+    const start = crowd.micros();
+    let count = 0;
+    function turn(): void {
+      if (!talking) return;
+      const now = crowd.micros();
+      for (let at = start + count * period; at <= now; at = start + count * period) {
+        lateness.record(now - at);
+        say(talkers[count % talkers.length]!, 1, Math.floor(at));
+        count++;
+      }
+      if (rate >= SPIN_FROM) setImmediate(turn);
+      else setTimeout(turn, 1);
+    }
+    turn();
+  }
+
+  async function settle(): Promise<void> {
+    const began = performance.now();
+    let last = { received, at: began };
+    while (received < expected) {
+      await Bun.sleep(10);
+      const now = performance.now();
+      if (received > last.received) last = { received, at: now };
+      if (now - began > SETTLE.most || now - last.at > SETTLE.quiet) return;
+    }
+  }
+
+  async function drive({ warmup, seconds, mark }: Window): Promise<LoadFigures> {
+    crowd.stall();
+    talking = true;
+    expected = received = 0;
+    if ("rate" in plan.pace) talkOnSchedule(plan.pace.rate);
+    else talkInClosedLoop(plan.pace.inFlight);
+    await Bun.sleep(warmup * 1000);
+
+    latency.clear();
+    lateness.clear();
+    const before = { at: performance.now(), cpu: process.cpuUsage(), messages, received };
+    mark?.();
+    await Bun.sleep(seconds * 1000);
+    mark?.();
+    const wall = (performance.now() - before.at) / 1000;
+    const { user, system } = process.cpuUsage(before.cpu);
+    const figures = {
+      seconds: wall,
+      messages: messages - before.messages,
+      deliveries: received - before.received,
+      latency: latencyOf(latency),
+      late: lateness.quantile(0.99),
+      busy: (user + system) / 1e6 / wall,
+    };
+    talking = false;
+    await settle();
+    return { ...figures, expected, received, refused: crowd.refused, closed: crowd.closed };
+  }
+
+  return {
+    open: () => connectAll(crowd),
+    drive,
+    async reopen() {
+      await crowd.breakOff();
+      return connectAll(crowd);
+    },
+    close: () => crowd.breakOff(),
+  };
+}
+
+function latencyOf(histogram: Histogram): Latency {
+  return {
+    p50: histogram.quantile(0.5),
+    p99: histogram.quantile(0.99),
+    p999: histogram.quantile(0.999),
+  };
+}
+
+/** @returns seconds until all were in */
+async function connectAll(crowd: Crowd): Promise<number> {
+  const start = performance.now();
+  const { connections, plan } = crowd;
+  let next = 0;
+  async function bringIn(): Promise<void> {
+    for (let one = connections[next++]; one !== undefined; one = connections[next++]) {
+      if (performance.now() - start > PATIENCE) throw new Error(`${plan.url}: too slow to connect`);
+      try {
+        await crowd.connect(one);
+      } catch (error) {
+        // The others need not try.
+        next = connections.length;
+        throw error;
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: plan.abreast ?? 256 }, bringIn));
+  return (performance.now() - start) / 1000;
+}

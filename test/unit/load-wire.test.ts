@@ -1,0 +1,112 @@
+import { describe, expect, test } from "bun:test";
+import {
+  clientFrame,
+  createStamp,
+  type Dialect,
+  kindOf,
+  type Scan,
+  scan,
+  senderOf,
+  textOffset,
+  timeOf,
+} from "../../src/client/load-wire.ts";
+
+/** A frame of a server: without a mask. */
+function serverFrame(payload: string, opcode = 1): Buffer {
+  const body = Buffer.from(payload);
+  const { length } = body;
+  if (length < 126) return Buffer.concat([Buffer.from([0x80 | opcode, length]), body]);
+  const long = length > 0xffff;
+  const header = Buffer.alloc(long ? 10 : 4);
+  header[0] = 0x80 | opcode;
+  header[1] = long ? 127 : 126;
+  if (long) header.writeBigUInt64BE(BigInt(length), 2);
+  else header.writeUInt16BE(length, 2);
+  return Buffer.concat([header, body]);
+}
+
+/** What is seen of bytes that come in reads of this size. */
+function seen(bytes: Uint8Array, size: number): { head: string; length: number }[] {
+  const state: Scan = { skip: 0, rest: undefined };
+  const found: { head: string; length: number }[] = [];
+  for (let at = 0; at < bytes.length; at += size) {
+    scan(state, bytes.subarray(at, at + size), (_, chunk, start, length) => {
+      const head = chunk.subarray(start, start + Math.min(length, 64));
+      found.push({ head: Buffer.from(head).toString(), length });
+    });
+  }
+  return found;
+}
+
+describe("a scan", () => {
+  const payloads = ["", "a", "b".repeat(63), "c".repeat(125), "d".repeat(126), "e".repeat(70_000)];
+  const bytes = Buffer.concat([...payloads, ...payloads].map((payload) => serverFrame(payload)));
+  const expected = [...payloads, ...payloads].map((payload) => ({
+    head: payload.slice(0, 64),
+    length: payload.length,
+  }));
+
+  test.each([1, 2, 3, 7, 63, 64, 65, 66, 127, 1000, 65_536, 1_000_000])(
+    "shows each frame once, in reads of %i bytes",
+    (size) => expect(seen(bytes, size)).toEqual(expected),
+  );
+});
+
+describe("a stamp", () => {
+  const dialects: Dialect[] = ["plain", "v1", "echo", "echo v1", "socket.io"];
+
+  test.each(dialects)("is read where it was written: %s", (dialect) => {
+    const bytes = createStamp(dialect, 48).messages(3, 1234, 9_876_543_210);
+    const length = bytes.length / 3;
+    const header = length > 126 + 8 ? 8 : 6;
+    for (let frame = 0; frame < 3; frame++) {
+      const payload = bytes.subarray(frame * length + header, (frame + 1) * length);
+      expect(senderOf(payload, textOffset(dialect))).toBe(1234);
+      expect(timeOf(payload, textOffset(dialect))).toBe(9_876_543_210);
+      expect(kindOf(1, payload, 0, dialect)).toBe("message");
+      const text = Buffer.from(payload).toString();
+      const json = dialect === "socket.io" ? JSON.parse(text.slice(2))[1] : JSON.parse(text);
+      expect(json.text).toHaveLength(48);
+    }
+  });
+
+  test("makes frames for others as long as Shoal's own", () => {
+    const user = "u00000";
+    const text = "x".repeat(48);
+    const plain = { type: "message", text, timestamp: 1652997756, user };
+    const v1 = { ...plain, id: 1652997756000000, prev: 1652997756000000 };
+    for (const [dialect, frame] of [
+      ["echo", plain],
+      ["echo v1", v1],
+    ] as const) {
+      const length = clientFrame(JSON.stringify(frame)).length;
+      expect(createStamp(dialect, 48).messages(1, 0, 0)).toHaveLength(length);
+    }
+  });
+});
+
+describe("a frame's kind", () => {
+  test.each([
+    ['{"type":"connection","id":"a"}', "connection"],
+    ['{"type":"heartbeat","authenticated":"true"}', "heartbeat"],
+    ['{"type":"identity","success":"true"}', "welcome"],
+    ['{"type":"error","code":"busy","message":""}', "error"],
+    ['{"type":"presence","count":1}', "other"],
+  ] as const)("is seen by its type: %s", (frame, kind) => {
+    expect(kindOf(1, Buffer.from(frame), 0, "plain")).toBe(kind);
+  });
+
+  test.each([
+    ['0{"sid":"x"}', "socket.io open"],
+    ['40{"sid":"x"}', "welcome"],
+    ["2", "socket.io ping"],
+    ['42["message",{}]', "message"],
+  ] as const)("is seen in Socket.IO by its digits: %s", (frame, kind) => {
+    expect(kindOf(1, Buffer.from(frame), 0, "socket.io")).toBe(kind);
+  });
+
+  test("is a ping by its opcode", () => {
+    expect(kindOf(9, Buffer.alloc(0), 0, "plain")).toBe("ping");
+    expect(kindOf(8, Buffer.alloc(0), 0, "plain")).toBe("other");
+  });
+});

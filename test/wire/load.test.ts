@@ -1,0 +1,168 @@
+import { describe, expect, test } from "bun:test";
+import { createLoad, type LoadPlan } from "../../src/client/load.ts";
+import { serve } from "../helpers/server.ts";
+import { startShoal } from "../helpers/shoal.ts";
+
+/** What is held here is that the load counts right. How fast anything is depends on the machine. */
+
+const NO_LIMIT = { messageRate: 0 };
+const WINDOW = { warmup: 0.05, seconds: 0.2 };
+
+function planOf(url: string, plan: Partial<LoadPlan> = {}): LoadPlan {
+  return {
+    ...{ url, connections: 12, channels: 3, talkers: 2, dialects: ["plain"], textLength: 48 },
+    pace: { inFlight: 2 },
+    ...plan,
+  };
+}
+
+describe("a load", () => {
+  const kinds: Record<string, Partial<LoadPlan>> = {
+    "plain, in a closed loop": {},
+    "shoal.v1, in a closed loop": { dialects: ["v1"] },
+    "both at once, on a schedule": { dialects: ["plain", "v1"], pace: { rate: 300 } },
+    "on a slow schedule": { pace: { rate: 40 } },
+    "many in flight": { pace: { inFlight: 40 } },
+    "texts longer than a read": { textLength: 60_000, pace: { inFlight: 1 } },
+    "channels of unequal size": { connections: 11 },
+  };
+  for (const [kind, plan] of Object.entries(kinds)) {
+    test(`counts every delivery: ${kind}`, async () => {
+      await using server = await serve({ ...NO_LIMIT, textLimit: 60_000 });
+      const load = createLoad(planOf(server.ws, plan));
+      await load.open();
+      const figures = await load.drive(WINDOW);
+      await load.close();
+      expect(figures).toMatchObject({ received: figures.expected, refused: 0, closed: 0 });
+      expect(figures.deliveries).toBeGreaterThan(0);
+      expect(figures.latency.p50).toBeGreaterThan(0);
+      expect(figures.latency.p999).toBeGreaterThanOrEqual(figures.latency.p50);
+    });
+  }
+
+  test("keeps to its schedule", async () => {
+    await using server = await serve(NO_LIMIT);
+    const load = createLoad(planOf(server.ws, { connections: 3, talkers: 1, pace: { rate: 200 } }));
+    await load.open();
+    const { messages, deliveries, seconds } = await load.drive({ warmup: 0, seconds: 0.5 });
+    await load.close();
+    expect(Math.abs(messages / seconds - 200)).toBeLessThan(40);
+    expect(Math.abs(deliveries - messages)).toBeLessThan(20);
+  });
+
+  test("connects again after all have broken off, and takes the names again", async () => {
+    await using server = await serve(NO_LIMIT);
+    const load = createLoad(planOf(server.ws, { dialects: ["v1"] }));
+    await load.open();
+    await load.reopen();
+    const { expected, received } = await load.drive(WINDOW);
+    await load.close();
+    expect(received).toBe(expected);
+  });
+
+  test("answers heartbeats, so that its names stay", async () => {
+    await using server = await serve({ ...NO_LIMIT, heartbeatInterval: 0.05 });
+    const load = createLoad(planOf(server.ws, { pace: { rate: 50 } }));
+    await load.open();
+    const { refused, closed } = await load.drive({ warmup: 0, seconds: 0.5 });
+    await load.close();
+    expect({ refused, closed }).toEqual({ refused: 0, closed: 0 });
+  });
+
+  test("counts what the server refuses", async () => {
+    await using server = await serve({ messageRate: 1, messageBurst: 3 });
+    const load = createLoad(planOf(server.ws, { pace: { inFlight: 10 } }));
+    await load.open();
+    const { refused, expected, received } = await load.drive(WINDOW);
+    await load.close();
+    expect(refused).toBeGreaterThan(0);
+    expect(received + refused * 4).toBeGreaterThanOrEqual(expected);
+  });
+
+  test("does not count what readers that stall would have got", async () => {
+    await using server = await serve(NO_LIMIT);
+    const load = createLoad(planOf(server.ws, { stalled: 1 }));
+    await load.open();
+    const { expected, received } = await load.drive(WINDOW);
+    await load.close();
+    expect(received).toBe(expected);
+  });
+
+  test("says why it can not connect", async () => {
+    await using server = await serve();
+    const load = createLoad(planOf(`${server.ws}/-`));
+    await expect(load.open()).rejects.toThrow("404");
+  });
+});
+
+describe("shoal bench", () => {
+  async function run(...args: string[]): Promise<{ status: number; output: string }> {
+    const main = new URL("../../src/main.ts", import.meta.url).pathname;
+    const child = Bun.spawn([process.execPath, main, "bench", ...args], {
+      env: { PATH: process.env.PATH },
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    const output = await new Response(child.stdout).text();
+    return { status: await child.exited, output };
+  }
+
+  test("measures a server with its usual settings", async () => {
+    const shoal = await startShoal();
+    const { status, output } = await run(shoal.http, "--seconds", "0.3", "--connections", "20");
+    await shoal.end();
+    expect(output).toContain("20 connections in 10 channels, plain");
+    expect(output).toMatch(/latency +p50 \d/);
+    expect(output).toMatch(/missing +0 of \d/);
+    expect(output).not.toContain("refused");
+    expect(status).toBe(0);
+  });
+
+  test("speaks shoal.v1, and as fast as it goes", async () => {
+    const shoal = await startShoal({ env: { MESSAGE_RATE: "0" } });
+    const flags = ["--v1", "--channels=2", "--talkers=10", "--rate=0", "--seconds=0.3"];
+    const { status, output } = await run(`${shoal.ws}/deep/down`, ...flags);
+    await shoal.end();
+    expect(output).toContain("100 connections in 2 channels, v1");
+    expect(output).toMatch(/missing +0 of \d/);
+    expect(status).toBe(0);
+  });
+
+  test("loads nobody else's server by mistake", async () => {
+    for (const url of [
+      "ws://192.0.2.1:6060/",
+      "https://chat.example/",
+      "ws://127.0.0.1.example/",
+    ]) {
+      const { status, output } = await run(url);
+      expect(output).toContain("--yes-i-own-it");
+      expect(status).toBe(2);
+    }
+  });
+
+  test("has bounds", async () => {
+    const url = "ws://127.0.0.1:1/";
+    for (const flag of [
+      "--connections=20001",
+      "--connections=0",
+      "--connections=1.5",
+      "--seconds=61",
+      "--rate=fast",
+      "--channels=101",
+      "--talkers=11",
+      "--nonsense",
+    ]) {
+      const { status, output } = await run(url, flag);
+      expect(output).toStartWith("shoal: ");
+      expect(status).toBe(2);
+    }
+    expect((await run()).status).toBe(2);
+    expect((await run("nonsense")).status).toBe(2);
+  });
+
+  test("says when there is no server", async () => {
+    const { status, output } = await run("ws://127.0.0.1:1/");
+    expect(output).toStartWith("shoal: ");
+    expect(status).toBe(1);
+  });
+});
