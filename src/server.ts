@@ -10,14 +10,19 @@ import { createSqliteBroker, openSqlite, type SqliteData } from "./broker/sqlite
 import type { Config } from "./config.ts";
 import { answerPresence, createEdge, type Peer, presenceTopic, replaced } from "./connection.ts";
 import { createFanout } from "./fanout.ts";
+import { libraryFile } from "./http/library.ts";
+import { createPageFiles } from "./http/page.ts";
 import {
   badHandshake,
   badMethod,
   badPath,
   badRequest,
+  customRoute,
   failed,
+  isReading,
   serverRoute,
   upgradeRequired,
+  wantsPage,
 } from "./http/routes.ts";
 import { rate } from "./limiter.ts";
 import type { Log } from "./log.ts";
@@ -150,21 +155,30 @@ export async function createServer(
     log,
   });
 
-  function fetch(request: Request, server: Server<Peer>): Response | undefined {
+  const files = createPageFiles();
+
+  function fetch(request: Request, server: Server<Peer>): Response | Promise<Response> | undefined {
     // HTTP/1.0 needs no Host header, but with a malformed one there is no URL.
     const base = request.headers.get("host") ? undefined : "http://localhost";
     const url = URL.parse(request.url, base);
     if (url === null) return badRequest();
     const own = serverRoute(url.pathname);
     if (own !== undefined) return own;
+    const upgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
+    const reading = isReading(request) && !upgrade;
+    if (reading) {
+      const known =
+        customRoute(url.pathname) ??
+        libraryFile(request, url.pathname) ??
+        files.file(request, url.pathname);
+      if (known !== undefined) return known;
+      if (url.pathname === "/" && wantsPage(request)) return files.page(request);
+    }
     const channel = channelOfPath(url.pathname);
     if ("fault" in channel) return badPath(channel.fault);
-    if (request.headers.get("upgrade")?.toLowerCase() === "websocket") {
-      return edge.upgrade(request, server, channel.id) ? undefined : badHandshake();
-    }
-    return request.method === "GET" || request.method === "HEAD"
-      ? upgradeRequired(url)
-      : badMethod();
+    if (upgrade) return edge.upgrade(request, server, channel.id) ? undefined : badHandshake();
+    if (!reading) return badMethod();
+    return wantsPage(request) ? files.page(request) : upgradeRequired(url);
   }
 
   const options = {

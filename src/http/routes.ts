@@ -1,4 +1,5 @@
 import type { PathFault } from "../protocol/identifiers.ts";
+import icon from "../web/favicon.ico" with { type: "file" };
 
 /** What plain HTTP requests are answered. Every answer is one sentence that says what to do. */
 
@@ -32,6 +33,7 @@ function sentence(status: number, text: string, headers: Record<string, string> 
     headers: {
       "Content-Type": "text/plain; charset=utf-8",
       "Cache-Control": "no-store",
+      "X-Content-Type-Options": "nosniff",
       ...headers,
     },
   });
@@ -69,7 +71,36 @@ export function failed(): Response {
   return sentence(500, "The server made a mistake with this request.");
 }
 
-/** The server's own paths, under `/-/`; undefined where there is nothing. */
+/** Channels are talks and no documents: search engines are asked for the first page alone. */
+const ROBOTS = "User-agent: *\nAllow: /$\nDisallow: /\n";
+
+/** The server's own paths; undefined where there is nothing. */
 export function serverRoute(pathname: string): Response | undefined {
-  return pathname === "/-/health" ? sentence(200, "ok") : undefined;
+  if (pathname === "/-/health") return sentence(200, "ok");
+  return undefined;
+}
+
+/** The paths beside `/-/` that browsers and crawlers ask for by themselves. */
+export function customRoute(pathname: string): Response | undefined {
+  const headers = { "Cache-Control": "public, max-age=86400", "X-Content-Type-Options": "nosniff" };
+  if (pathname === "/robots.txt") {
+    return new Response(ROBOTS, {
+      headers: { ...headers, "Content-Type": "text/plain; charset=utf-8" },
+    });
+  }
+  if (pathname === "/favicon.ico") {
+    return new Response(Bun.file(icon), {
+      headers: { ...headers, "Content-Type": "image/x-icon" },
+    });
+  }
+  return undefined;
+}
+
+export function isReading(request: Request): boolean {
+  return request.method === "GET" || request.method === "HEAD";
+}
+
+/** Whether this is a browser that opens the address: others are told how to connect instead. */
+export function wantsPage(request: Request): boolean {
+  return request.headers.get("accept")?.includes("text/html") === true;
 }

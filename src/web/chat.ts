@@ -1,0 +1,223 @@
+import { type ChatMessage, connect } from "../client/client.ts";
+import { createAlerts } from "./alerts.ts";
+import { socketUrl } from "./channel.ts";
+import { createComposer } from "./composer.ts";
+import { eachFrame, find } from "./dom.ts";
+import type { Entry } from "./entries.ts";
+import { bindGo } from "./go.ts";
+import { createList } from "./list.ts";
+import { createLive } from "./live.ts";
+import { bindMenu } from "./menu.ts";
+import { createOutbox } from "./outbox.ts";
+import { createPeople } from "./people.ts";
+import { mentions } from "./pieces.ts";
+import { createStatus } from "./status.ts";
+import { store } from "./store.ts";
+import { createTabs } from "./tabs.ts";
+
+/** How many messages are asked for at once. */
+const PAGE = 50;
+
+/** The chat page of one channel: the client library on one side, the parts of the page on the other. */
+export function startChat(channel: string): void {
+  store.visited(channel);
+  find("channel", HTMLElement).textContent = channel;
+  bindGo(channel);
+
+  let identity = store.identity(channel);
+  let more = false;
+  let loading = false;
+  let begun = false;
+  let mark: Entry | undefined;
+  /** The id of the last message that was seen; written once a frame, since that can be slow. */
+  let seen = store.seen(channel);
+  const saveSeen = eachFrame(() => store.setSeen(channel, seen));
+  const chat = connect(socketUrl(location), {
+    presence: true,
+    history: PAGE,
+    ...(identity?.session === undefined ? {} : { session: identity.session }),
+  });
+  const live = createLive();
+  const status = createStatus(live.say);
+  const alerts = createAlerts(channel);
+  const people = createPeople();
+  const tabs = createTabs(channel);
+  const list = createList({
+    older: () => void loadOlder(),
+    hasOlder: () => more && !loading,
+    beginning,
+    retry: (waiting) => outbox.retry(waiting),
+    discard: (waiting) => outbox.discard(waiting),
+    caughtUp: look,
+  });
+  const outbox = createOutbox(
+    chat,
+    () => chat.user ?? identity?.user ?? "",
+    (id) => list.entries.some((entry) => entry.id === id),
+    () => list.setWaiting(outbox.waiting),
+  );
+  const composer = createComposer(channel, {
+    send(text) {
+      list.setFresh((mark = undefined));
+      list.toLatest();
+      void resumed.then(() => outbox.send(text));
+    },
+    join,
+    takeOver: () => void takeOver().then(composer.focus),
+    page: (screens) => list.page(screens),
+  });
+  const menu = bindMenu({
+    rename: () => composer.askName(chat.user ?? "", { keep: true, focus: true }),
+    leave: () => void leave(),
+  });
+
+  function beginning(): string {
+    const [first] = list.entries;
+    if (!begun) return "";
+    if (loading) return "Loading earlier messages…";
+    if (first === undefined) {
+      return outbox.waiting.length > 0
+        ? ""
+        : "Nobody has said anything yet. Say hello: everyone at this address reads it.";
+    }
+    if (more) return "";
+    const trimmed = first.prev !== undefined && first.prev !== 0;
+    return trimmed ? "Earlier messages are no longer kept." : "The talk begins here.";
+  }
+
+  async function loadOlder(): Promise<void> {
+    const before = list.entries.find(({ id }) => id !== undefined)?.id;
+    if (before === undefined) return;
+    loading = true;
+    list.add([]);
+    try {
+      const page = await chat.history({ before, limit: PAGE });
+      more = page.more && page.messages.length > 0;
+      loading = false;
+      list.add(page.messages.map(entryOf));
+    } catch (error) {
+      // It is asked for again with the next scroll.
+      console.warn("Earlier messages could not be had.", error);
+      loading = false;
+      list.add([]);
+    }
+  }
+
+  /** What was seen is not new the next time. */
+  function look(): void {
+    if (document.hidden || !list.following) return;
+    seen = list.entries.at(-1)?.id ?? seen;
+    saveSeen();
+  }
+
+  function showIdentity(): void {
+    const { user } = chat;
+    list.setUser(user);
+    menu.setUser(user);
+    tabs.setOwn(user);
+    if (user === undefined) return;
+    identity = { user, session: chat.session };
+    store.setIdentity(channel, identity);
+    composer.write(user);
+  }
+
+  async function join(name: string): Promise<string | undefined> {
+    const answer = await chat.identify(name);
+    if (!answer.ok) return answer.message;
+    showIdentity();
+    return undefined;
+  }
+
+  /** Asks for the name of before, unless another tab of this browser talks under it. */
+  async function resume(): Promise<void> {
+    if (identity === undefined) {
+      composer.askName(store.name() ?? "");
+      return;
+    }
+    const { user } = identity;
+    composer.write(user);
+    if (await tabs.talks(user)) {
+      composer.elsewhere(user, "You talk as NAME in another tab.");
+      return;
+    }
+    // On a phone, the keyboard would cover what one came to read.
+    if (matchMedia("(pointer: fine)").matches) composer.focus();
+    list.setUser(user);
+    void takeOver();
+  }
+
+  async function takeOver(): Promise<void> {
+    const user = identity?.user ?? "";
+    const fault = await join(user);
+    if (fault !== undefined) composer.askName(user, { fault });
+  }
+
+  async function leave(): Promise<void> {
+    identity = undefined;
+    store.setIdentity(channel, undefined);
+    await chat.leave();
+    showIdentity();
+    composer.askName(store.name() ?? "", { focus: true });
+  }
+
+  chat.on("history", (page) => {
+    begun = true;
+    more = page.more;
+    const entries = page.messages.map(entryOf);
+    mark = seen === 0 ? undefined : entries.find(({ id = 0 }) => id > seen);
+    list.setFresh(mark);
+    list.add(entries);
+    look();
+  });
+  chat.on("message", (message) => {
+    const entry = entryOf(message);
+    const own = message.ref !== undefined || message.user === chat.user;
+    const watched = list.following && !document.hidden;
+    outbox.seen(entry, message.ref);
+    list.add([entry]);
+    if (own || watched) {
+      seen = entry.id ?? seen;
+      saveSeen();
+    } else if (mark === undefined || (mark.id ?? 0) <= seen) {
+      list.setFresh((mark = entry));
+    }
+    if (own) return;
+    live.say(`${entry.user}: ${entry.text}`);
+    alerts.arrived(entry, mentions(entry.text, chat.user));
+  });
+  chat.on("gap", ({ after, next }) => {
+    if (next === undefined) list.setGapAfter(after);
+  });
+  chat.on("presence", ({ count, names }) => people.set(count, names));
+  chat.on("state", (event) => status.set(event));
+  chat.on("limits", ({ text }) => composer.setLimit(text));
+  chat.on("session", showSession);
+  chat.on("identity", ({ user }) => {
+    showIdentity();
+    if (user !== undefined || identity === undefined) return;
+    const fault = "Somebody else has this name now. Choose another one.";
+    composer.askName(identity.user, { fault });
+  });
+  chat.on("replaced", () => {
+    showIdentity();
+    composer.elsewhere(identity?.user ?? "", "You went on as NAME in another tab.");
+  });
+  chat.on("error", ({ message, ref }) => {
+    if (ref === undefined) console.warn(message);
+  });
+
+  function showSession(): void {
+    if (chat.user !== undefined) showIdentity();
+  }
+
+  document.addEventListener("visibilitychange", look);
+  window.addEventListener("beforeunload", (event) => {
+    if (outbox.waiting.some(({ state }) => state !== "sent")) event.preventDefault();
+  });
+  const resumed = resume();
+}
+
+function entryOf({ text, user, timestamp, id, prev }: ChatMessage): Entry {
+  const time = id === undefined ? timestamp * 1000 : id / 1000;
+  return { text, user, time, id, prev };
+}

@@ -1,0 +1,37 @@
+import { channelFor, pathOf } from "./channel.ts";
+import { find, make } from "./dom.ts";
+import { store } from "./store.ts";
+
+/**
+ * The field that asks for a channel, and the recent ones below it.
+ *
+ * @param here the channel that one is in, which is not offered
+ */
+export function bindGo(here?: string): HTMLInputElement {
+  const which = find("which", HTMLInputElement);
+  const fault = find("which-fault", HTMLElement);
+  find("go", HTMLFormElement).addEventListener("submit", (event) => {
+    event.preventDefault();
+    const found = channelFor(which.value);
+    if ("path" in found) {
+      location.assign(found.path);
+      return;
+    }
+    fault.textContent = found.fault;
+    which.setAttribute("aria-invalid", "true");
+  });
+  which.addEventListener("input", () => {
+    fault.textContent = "";
+    which.removeAttribute("aria-invalid");
+  });
+
+  const recent = store.channels().filter((channel) => channel !== here);
+  find("recent", HTMLElement).hidden = recent.length === 0;
+  const links = recent.map((channel) => {
+    const link = make("a", "", make("span", "hash", "# "), make("bdi", "", channel));
+    link.href = pathOf(channel);
+    return make("li", "", link);
+  });
+  find("recent-channels", HTMLElement).replaceChildren(...links);
+  return which;
+}

@@ -1,0 +1,60 @@
+import { find, make } from "./dom.ts";
+import { bindTheme } from "./theme.ts";
+
+/** The menu at the right of the header. */
+export interface Menu {
+  setUser(user: string | undefined): void;
+}
+
+export interface MenuActions {
+  rename(): void;
+  leave(): void;
+}
+
+export function bindMenu({ rename, leave }: MenuActions): Menu {
+  const menu = find("menu", HTMLElement);
+  const named = find("named", HTMLElement);
+  const copy = find("copy", HTMLButtonElement);
+  bindTheme(find("theme", HTMLElement));
+
+  copy.addEventListener("click", async () => {
+    copy.textContent = (await copied(location.href)) ? "Copied" : "The address bar has the link";
+  });
+  menu.addEventListener("toggle", () => {
+    copy.textContent = "Copy the link";
+  });
+  find("rename", HTMLButtonElement).addEventListener("click", () => {
+    menu.hidePopover();
+    rename();
+  });
+  find("leave", HTMLButtonElement).addEventListener("click", () => {
+    menu.hidePopover();
+    leave();
+  });
+
+  return {
+    setUser(user) {
+      named.hidden = user === undefined;
+    },
+  };
+}
+
+async function copied(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return copiedBySelection(text);
+  }
+}
+
+/** Without https, browsers give a page no clipboard but this old one. */
+function copiedBySelection(text: string): boolean {
+  const area = make("textarea", "unseen");
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  const done = document.execCommand("copy");
+  area.remove();
+  return done;
+}

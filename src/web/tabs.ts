@@ -1,0 +1,75 @@
+/**
+ * The tabs of this browser that show the same channel, so that they do not take turns with a name.
+ * A tab holds a lock on the name that it talks under: where there is none, nobody does. Where there
+ * is one, it may still be that of this very tab before it was reloaded, so the others are asked.
+ */
+export interface Tabs {
+  /** Whether another tab talks under this name. */
+  talks(name: string): Promise<boolean>;
+  /** Under which name this tab talks from now on. */
+  setOwn(name: string | undefined): void;
+}
+
+/**
+ * Longest wait for another tab's word, in milliseconds: where a lock says that there may be one, or
+ * where there are no locks, as without https. A frozen tab says none.
+ */
+const WAIT = { locked: 2000, unknown: 400 };
+
+interface Word {
+  readonly kind: "asks" | "talks";
+  readonly name: string;
+}
+
+export function createTabs(channel: string): Tabs {
+  // Not there without https, whatever the types say.
+  const locks = navigator.locks as LockManager | undefined;
+  const bus = new BroadcastChannel(`shoal:${channel}`);
+  const waiting = new Set<(name: string) => void>();
+  const lockOf = (name: string) => `shoal:${channel}:${name}`;
+  const say = (word: Word) => bus.postMessage(word);
+  let own: string | undefined;
+  let release = (): void => undefined;
+
+  bus.addEventListener("message", ({ data }: MessageEvent<Word>) => {
+    if (data.kind === "talks") for (const heard of waiting) heard(data.name);
+    else if (own === data.name) say({ kind: "talks", name: data.name });
+  });
+
+  async function mayTalk(name: string): Promise<boolean> {
+    const held = (await locks?.query())?.held ?? [];
+    return held.some((lock) => lock.name === lockOf(name));
+  }
+
+  function heardOf(name: string, wait: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      function heard(said: string): void {
+        if (said === name) done(true);
+      }
+      function done(talks: boolean): void {
+        waiting.delete(heard);
+        clearTimeout(timer);
+        resolve(talks);
+      }
+      const timer = setTimeout(() => done(false), wait);
+      waiting.add(heard);
+      say({ kind: "asks", name });
+    });
+  }
+
+  return {
+    async talks(name) {
+      if (locks === undefined) return heardOf(name, WAIT.unknown);
+      return (await mayTalk(name)) && heardOf(name, WAIT.locked);
+    },
+    setOwn(name) {
+      if (name === own) return;
+      own = name;
+      release();
+      if (name === undefined) return;
+      // Shared, since a tab that takes over holds it before the other one lets go.
+      const held = new Promise<void>((resolve) => (release = resolve));
+      void locks?.request(lockOf(name), { mode: "shared" }, () => held);
+    },
+  };
+}

@@ -1,0 +1,76 @@
+/** Times, counts and states in words. */
+const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
+const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
+const DAY_OF_YEAR = new Intl.DateTimeFormat(undefined, { dateStyle: "long" });
+const DAY_LENGTH = 86_400_000;
+
+/** @param time milliseconds since the epoch, here and below */
+export function clock(time: number): string {
+  return CLOCK.format(time);
+}
+
+export function fullTime(time: number): string {
+  return FULL.format(time);
+}
+
+export function dayOf(time: number, now: number): string {
+  const days = Math.round((midnight(now) - midnight(time)) / DAY_LENGTH);
+  if (days === 0) return "Today";
+  if (days === 1) return "Yesterday";
+  const thisYear = new Date(time).getFullYear() === new Date(now).getFullYear();
+  return (thisYear ? DAY : DAY_OF_YEAR).format(time);
+}
+
+function midnight(time: number): number {
+  return new Date(time).setHours(0, 0, 0, 0);
+}
+
+/** What is said where messages are missing between two times, or after one. */
+export function gapWords(from: number, to?: number): string {
+  if (to === undefined) return `Some messages after ${clock(from)} are no longer kept.`;
+  if (clock(from) === clock(to)) return `Some messages at ${clock(from)} are no longer kept.`;
+  return `Some messages between ${clock(from)} and ${clock(to)} are no longer kept.`;
+}
+
+export function count(number: number, one: string, many: string): string {
+  return `${number} ${number === 1 ? one : many}`;
+}
+
+/** Why a message was refused: in the server's words, unless they are meant for programs. */
+export function refusalWords(code: string, message: string): string {
+  if (code === "not_identified") return "You had no name here.";
+  if (code === "text_too_long") return "It is longer than the server allows.";
+  if (code === "text_blank") return "There is nothing to see in it.";
+  return message;
+}
+
+/** The state of the connection, as far as words for it are needed. */
+export interface Connection {
+  readonly state: "connecting" | "open" | "waiting" | "offline" | "closed";
+  /** When the next try is due. */
+  readonly retryAt?: number | undefined;
+  readonly reason?: "stopping" | "lost" | undefined;
+}
+
+/** One word for the header. */
+export function stateWord({ state }: Connection): string {
+  const words = {
+    connecting: "Connecting",
+    open: "Connected",
+    waiting: "Reconnecting",
+    offline: "Offline",
+    closed: "Disconnected",
+  };
+  return words[state];
+}
+
+/** A sentence, where there is more to say than the word; empty where there is not. */
+export function stateSentence({ state, retryAt, reason }: Connection, now: number): string {
+  if (state === "offline") return "This device is offline. What you write is sent once it is back.";
+  if (state === "closed") return "This tab is no longer connected. Reload it to go on.";
+  if (state !== "waiting") return "";
+  const why = reason === "stopping" ? "The server is restarting." : "The connection was lost.";
+  const seconds = retryAt === undefined ? 0 : Math.ceil((retryAt - now) / 1000);
+  return `${why} Reconnecting ${seconds > 0 ? `in ${seconds} s` : "now"}.`;
+}

@@ -1,0 +1,152 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { Browser, Page } from "playwright-core";
+import { launch, visit } from "../helpers/browser.ts";
+import { type Client, enterAs, V1 } from "../helpers/client.ts";
+import { PROGRAMS, type Program, type Shoal, startShoal } from "../helpers/shoal.ts";
+
+let browser: Browser;
+beforeAll(async () => {
+  browser = await launch();
+});
+afterAll(() => browser.close());
+
+/** Says `many` things and waits until the last is acknowledged. */
+async function talk(client: Client, many: number, word: string): Promise<void> {
+  for (let at = 0; at < many; at++) {
+    client.say({ type: "message", text: `${word} ${at}`, ref: `${word}-${at}` });
+  }
+  while ((await client.nextOf("ack")).ref !== `${word}-${many - 1}`);
+}
+
+/** Waits until this is the page's title. */
+async function titled(page: Page, title: string): Promise<void> {
+  while ((await page.title()) !== title) await Bun.sleep(20);
+}
+
+/** Scrolls up, again and again, until a text is in the list. */
+async function scrollUpTo(page: Page, text: string): Promise<void> {
+  await page.evaluate(`(async () => {
+    const list = document.getElementById("list");
+    const found = (row) => row.textContent === "${text}";
+    while (![...list.querySelectorAll(".text")].some(found)) {
+      list.scrollTop = 0;
+      await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+    }
+  })()`);
+}
+
+describe.each(Object.keys(PROGRAMS) as Program[])("the list of the %s", (program) => {
+  let shoal: Shoal;
+  beforeAll(async () => {
+    const env = { MESSAGE_RATE: "0", HISTORY_LIMIT: "150" };
+    shoal = await startShoal({ program, env });
+  });
+  afterAll(() => shoal.end());
+
+  test("older history comes by scrolling up, in order, and what one reads stays in place", async () => {
+    const bob = await enterAs(`${shoal.ws}/older`, "bob", V1);
+    await talk(bob, 200, "line");
+    const { page, close, texts } = await visit(browser, `${shoal.http}/older`);
+    await page.getByText("line 199", { exact: true }).waitFor();
+    expect(await page.getByText("line 50", { exact: true }).count()).toBe(0);
+
+    await scrollUpTo(page, "line 50");
+    await page.getByText("Earlier messages are no longer kept.").waitFor();
+    expect(await texts()).toEqual(Array.from({ length: 150 }, (_, at) => `line ${at + 50}`));
+
+    // In the middle: what arrives below moves nothing, and is counted.
+    const middle = page.getByText("line 100", { exact: true });
+    await middle.evaluate((row) => row.scrollIntoView({ block: "center" }));
+    const before = await middle.boundingBox();
+    await talk(bob, 12, "later");
+    await page.getByText("12 new below").waitFor();
+    expect(await middle.boundingBox()).toEqual(before);
+    await page.getByText("12 new below").click();
+    await page.getByText("later 11", { exact: true }).waitFor();
+    await page.locator("#below").waitFor({ state: "hidden" });
+    expect(await page.getByText("New messages", { exact: true }).count()).toBe(1);
+    await close();
+    await bob.close();
+  });
+
+  test("a gap in the middle is told with its times", async () => {
+    const bob = await enterAs(`${shoal.ws}/gap`, "bob", V1);
+    await talk(bob, 1, "first");
+    const amy = await visit(browser, `${shoal.http}/gap`);
+    await amy.sees("first 0");
+    await amy.page.context().setOffline(true);
+    await amy.page.locator("#state.offline").waitFor();
+    await talk(bob, 200, "missed");
+    await amy.page.context().setOffline(false);
+    await amy.sees("missed 199");
+    await amy.page.locator("#state.open").waitFor();
+    const kept = Array.from({ length: 150 }, (_, at) => `missed ${at + 50}`);
+    expect(await amy.texts()).toEqual(["first 0", ...kept]);
+    const gap = amy.page.locator("#rows .gap");
+    expect(await gap.allTextContents()).toEqual([
+      expect.stringMatching(
+        /^Some messages (at|between) \d\d:\d\d (and \d\d:\d\d )?are no longer kept\.$/,
+      ),
+    ]);
+    await amy.close();
+    await bob.close();
+  });
+
+  test("ten thousand messages leave the page quick, and all of them can be read", async () => {
+    const bob = await enterAs(`${shoal.ws}/many`, "bob", V1);
+    await talk(bob, 1, "start");
+    const { page, join, close } = await visit(browser, `${shoal.http}/many`);
+    await page.getByText("start 0", { exact: true }).waitFor();
+    await join("amy");
+    for (let at = 0; at < 10; at++) await talk(bob, 1000, `part ${at}:`);
+    await page.getByText("part 9: 999", { exact: true }).waitFor();
+    expect(await page.locator("#rows li").count()).toBeLessThanOrEqual(300);
+
+    // Typing: from the key to the next frame.
+    await page.locator("#text").focus();
+    const worst = await page.evaluate(`new Promise((done) => {
+      let worst = 0, left = 20;
+      function type() {
+        const from = performance.now();
+        document.execCommand("insertText", false, "x");
+        requestAnimationFrame(() => setTimeout(() => {
+          worst = Math.max(worst, performance.now() - from);
+          if (--left > 0) type(); else done(worst);
+        }));
+      }
+      type();
+    })`);
+    console.log(`${program}: ${Math.round(Number(worst))} ms from a key to its frame at worst`);
+    expect(Number(worst)).toBeLessThan(500);
+
+    await scrollUpTo(page, "start 0");
+    expect(await page.locator("#rows li").count()).toBeLessThanOrEqual(300);
+    await page.getByText("To the latest").click();
+    await page.getByText("part 9: 999", { exact: true }).waitFor();
+    await close();
+    await bob.close();
+  });
+
+  test("what came while one looked elsewhere is marked and counted in the title", async () => {
+    const bob = await enterAs(`${shoal.ws}/hidden`, "bob", V1);
+    await talk(bob, 1, "seen");
+    const { page, close } = await visit(browser, `${shoal.http}/hidden`);
+    await page.getByText("seen 0", { exact: true }).waitFor();
+    const hide = (hidden: boolean) =>
+      page.evaluate(`{
+        Object.defineProperty(document, "hidden", { value: ${hidden}, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+      }`);
+    await hide(true);
+    await talk(bob, 3, "missed");
+    await titled(page, "(3) #hidden");
+    expect(await page.locator('link[rel="icon"]').getAttribute("href")).toStartWith("data:image");
+    await hide(false);
+    await titled(page, "#hidden");
+    const marked = page.locator("#rows li", { has: page.locator(".fresh") });
+    expect(await marked.locator(".text").textContent()).toBe("missed 0");
+    expect(await page.locator("#live p").last().textContent()).toContain("missed 2");
+    await close();
+    await bob.close();
+  });
+});

@@ -1,0 +1,218 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { Browser } from "playwright-core";
+import { launch, person, visit } from "../helpers/browser.ts";
+import { PROGRAMS, type Program, type Shoal, startShoal } from "../helpers/shoal.ts";
+
+let browser: Browser;
+beforeAll(async () => {
+  browser = await launch();
+});
+afterAll(() => browser.close());
+
+describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program) => {
+  let shoal: Shoal;
+  beforeAll(async () => {
+    shoal = await startShoal({ program });
+  });
+  afterAll(() => shoal.end());
+
+  test("two people talk, and neither page has a fault", async () => {
+    const url = `${shoal.http}/two`;
+    const amy = await visit(browser, url);
+    const bob = await visit(browser, url);
+    await amy.join("amy");
+    await amy.say("hello\nthere, https://example.com/a?b=1.");
+    await bob.sees("there");
+    await bob.join("bob");
+    await bob.say("hi @AMY");
+    await amy.sees("hi @AMY");
+    await bob.sees("hi @AMY");
+    expect(await amy.texts()).toEqual(["hello\nthere, https://example.com/a?b=1.", "hi @AMY"]);
+    expect(await bob.texts()).toEqual(await amy.texts());
+
+    const link = bob.page.locator("#rows a");
+    expect(await link.getAttribute("href")).toBe("https://example.com/a?b=1");
+    expect(await link.getAttribute("rel")).toContain("noopener");
+    expect(await amy.page.locator("#rows mark").textContent()).toBe("@AMY");
+    expect(await bob.page.locator("#rows mark").count()).toBe(0);
+    await amy.page.locator("#names li", { hasText: "bob" }).waitFor();
+    expect([...amy.faults, ...bob.faults]).toEqual([]);
+    await Promise.all([amy.close(), bob.close()]);
+  });
+
+  test("a name that is taken or none is told at the field", async () => {
+    const url = `${shoal.http}/taken`;
+    const amy = await visit(browser, url);
+    await amy.join("amy");
+    const other = await visit(browser, url);
+    const name = other.page.locator("#name");
+    const fault = other.page.locator("#name-fault");
+    await name.fill("AMY");
+    await name.press("Enter");
+    await other.page.getByText("Somebody in this channel has this name").waitFor();
+    expect(await name.getAttribute("aria-invalid")).toBe("true");
+    await name.fill("a\u200Bb");
+    expect(await fault.textContent()).toBe("");
+    await name.press("Enter");
+    await other.page.getByText("No valid name").waitFor();
+    await other.join("amy 2");
+    await other.say("me too");
+    await amy.sees("me too");
+    await Promise.all([amy.close(), other.close()]);
+  });
+
+  test("a name is remembered, a draft survives, and leaving gives the name up", async () => {
+    const url = `${shoal.http}/remembered`;
+    const amy = await visit(browser, url);
+    await amy.join("amy");
+    await amy.page.locator("#text").fill("half a thought");
+    await amy.page.reload();
+    await amy.page.getByPlaceholder("Write as amy").waitFor();
+    expect(await amy.page.locator("#text").inputValue()).toBe("half a thought");
+    await amy.page.locator("#text").press("Enter");
+    await amy.sees("half a thought");
+
+    await amy.page.locator("#show-menu").click();
+    await amy.page.locator("#leave").click();
+    await amy.page.locator("#name").waitFor();
+    const other = await visit(browser, url);
+    await other.join("amy");
+    expect(await amy.page.locator("#name").inputValue()).toBe("amy");
+    await Promise.all([amy.close(), other.close()]);
+  });
+
+  test("a second tab reads along, takes over when told to, and is never fought", async () => {
+    const url = `${shoal.http}/tabs`;
+    const first = await visit(browser, url);
+    await first.join("amy");
+    const second = await person(await first.page.context().newPage(), url);
+    await second.page.getByText("You talk as amy in another tab.").waitFor();
+    await first.say("from the first");
+    await second.sees("from the first");
+
+    await second.page.getByRole("button", { name: "Talk here instead" }).click();
+    await second.page.getByPlaceholder("Write as amy").waitFor();
+    await first.page.getByText("You went on as amy in another tab.").waitFor();
+    await second.say("from the second");
+    await first.page.bringToFront();
+    await first.sees("from the second");
+    expect(await first.page.locator("#elsewhere").isVisible()).toBe(true);
+    expect(await second.page.locator("#text").isVisible()).toBe(true);
+
+    await first.page.getByRole("button", { name: "Use another name" }).click();
+    await first.join("amy at work");
+    await first.say("both of me");
+    await second.sees("both of me");
+    expect(await second.page.locator("#text").isVisible()).toBe(true);
+    expect([...first.faults, ...second.faults]).toEqual([]);
+    await first.close();
+  });
+
+  test("a script in a text, in a name or in a channel does nothing", async () => {
+    const script = "<img src=x onerror=document.title='owned'><script>alert(1)</script>";
+    const url = `${shoal.http}/${encodeURIComponent(script)}`;
+    const eve = await visit(browser, url);
+    let alerted = false;
+    eve.page.on("dialog", (dialog) => {
+      alerted = true;
+      void dialog.dismiss();
+    });
+    await eve.join("<b onclick=alert(1)>eve");
+    await eve.say(script);
+    await eve.sees(script);
+    await eve.say("javascript:alert(1) data:text/html,<script>alert(1)</script>");
+    await eve.sees("javascript:alert(1)");
+    expect(await eve.page.locator("#channel").textContent()).toBe(script);
+    expect(await eve.page.locator("#rows .name").first().textContent()).toStartWith("<b onclick");
+    expect(await eve.page.locator("#rows img, #rows script, #rows b, #rows a").count()).toBe(0);
+    expect(await eve.page.title()).toContain("<img");
+    expect(alerted).toBe(false);
+    expect(eve.faults).toEqual([]);
+    await eve.close();
+  });
+
+  test("the first page leads to a channel and back to the recent ones", async () => {
+    const { page, faults, close } = await visit(browser, `${shoal.http}/`);
+    await page.locator("#which").fill("-/no");
+    await page.locator("#which").press("Enter");
+    await page.getByText("belong to the server").waitFor();
+    await page.locator("#which").fill("#café/été");
+    await page.locator("#which").press("Enter");
+    await page.waitForURL(`${shoal.http}/caf%C3%A9/%C3%A9t%C3%A9`);
+    await page.locator("#channel", { hasText: "café/été" }).waitFor();
+    await page.goto(`${shoal.http}/`);
+    await page.getByRole("link", { name: "café/été" }).click();
+    await page.locator("#state.open").waitFor();
+    expect(faults).toEqual([]);
+    await close();
+  });
+
+  test("mentions are notified of only when asked for, and only while one looks elsewhere", async () => {
+    const url = `${shoal.http}/notified`;
+    const amy = await visit(browser, "about:blank");
+    await amy.page.addInitScript(`
+      window.shown = [];
+      window.Notification = class {
+        static permission = "default";
+        static async requestPermission() { return (this.permission = "granted"); }
+        constructor(title) { shown.push(title); }
+      };
+    `);
+    await amy.page.goto(url);
+    await amy.join("amy");
+    const bob = await visit(browser, url);
+    await bob.join("bob");
+    const hide = `
+      Object.defineProperty(document, "hidden", { value: true, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));`;
+    await amy.page.evaluate(hide);
+    await bob.say("@amy one");
+    await amy.sees("@amy one");
+    expect(await amy.page.evaluate("shown")).toEqual([]);
+    await amy.page.locator("#show-menu").click();
+    await amy.page.getByRole("button", { name: "Notify me of mentions" }).click();
+    await amy.page.locator("#notify[aria-pressed=true]").waitFor();
+    await bob.say("nobody in particular");
+    await bob.say("@amy two");
+    await amy.sees("@amy two");
+    expect(await amy.page.evaluate("shown")).toEqual(["bob in #notified"]);
+    await Promise.all([amy.close(), bob.close()]);
+  });
+
+  test("the link is copied, and a channel is left for another by the switcher", async () => {
+    const url = `${shoal.http}/from here`;
+    const { page, close } = await visit(browser, url, {
+      permissions: ["clipboard-read", "clipboard-write"],
+    });
+    await page.locator("#show-menu").click();
+    await page.getByRole("button", { name: "Copy the link" }).click();
+    await page.getByRole("button", { name: "Copied" }).waitFor();
+    expect(await page.evaluate("navigator.clipboard.readText()")).toBe(encodeURI(url));
+    await page.keyboard.press("Escape");
+    await page.locator("#switch").click();
+    await page.locator("#which").fill("there");
+    await page.locator("#which").press("Enter");
+    await page.waitForURL(`${shoal.http}/there`);
+    await page.locator("#switch").click();
+    await page.getByRole("link", { name: "from here" }).waitFor();
+    await close();
+  });
+
+  test("the keyboard alone is enough", async () => {
+    const amy = await visit(browser, `${shoal.http}/keys`);
+    await amy.join("amy");
+    const { page } = amy;
+    await page.keyboard.type("one");
+    await page.keyboard.press("Shift+Enter");
+    await page.keyboard.type("two");
+    await page.keyboard.press("Enter");
+    await amy.sees("one\ntwo");
+    await page.locator("#show-menu").focus();
+    await page.keyboard.press("Enter");
+    await page.locator("#menu:popover-open").waitFor();
+    await page.keyboard.press("Escape");
+    await page.locator("#menu:popover-open").waitFor({ state: "detached" });
+    expect(await page.evaluate("document.activeElement.id")).toBe("show-menu");
+    await amy.close();
+  });
+});

@@ -1,0 +1,78 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { hrefOf, isFewEmoji, lengthOf, mentions, piecesOf } from "../../src/web/pieces.ts";
+
+function links(text: string): string[] {
+  return piecesOf(text, undefined)
+    .filter(({ kind }) => kind === "link")
+    .map((piece) => piece.text);
+}
+
+describe("links", () => {
+  test.each([
+    ["see https://a.example/b?c=d#e.", ["https://a.example/b?c=d#e"]],
+    ["(https://a.example/b)", ["https://a.example/b"]],
+    ["https://a.example/wiki/Fish_(food), yes", ["https://a.example/wiki/Fish_(food)"]],
+    ["HTTP://A.EXAMPLE and http://b.example!", ["HTTP://A.EXAMPLE", "http://b.example"]],
+    ['"https://a.example/"', ["https://a.example/"]],
+    ["https:// http://", []],
+    ["javascript:alert(1) data:text/html,x file:///etc/passwd", []],
+    ["xhttps://a.example", []],
+    ["https://a.example/\u202Egnp.exe", ["https://a.example/"]],
+  ])("in %j", (text, found) => {
+    expect(links(text)).toEqual(found);
+  });
+
+  test("only http and https have an address", () => {
+    expect(hrefOf("https://a.example")).toBe("https://a.example/");
+    expect(hrefOf("javascript:alert(1)")).toBeUndefined();
+    expect(hrefOf("https://")).toBeUndefined();
+  });
+});
+
+describe("mentions", () => {
+  test.each([
+    ["hi @amy, there", "amy", true],
+    ["hi @AMY", "amy", true],
+    ["@amy", "amy", true],
+    ["@amyx", "amy", false],
+    ["me@amy.example", "amy", false],
+    ["amy", "amy", false],
+    ["@a.b*c", "a.b*c", true],
+    ["@axb*c", "a.b*c", false],
+    ["مرحبا @علي!", "علي", true],
+    ["@amy lee", "amy lee", true],
+    ["@a-b/c", "a-b/c", true],
+  ])("in %j of %j: %j", (text, name, found) => {
+    expect(mentions(text, name)).toBe(found);
+  });
+
+  test("nobody is mentioned without a name, and none within a link", () => {
+    expect(mentions("@undefined", undefined)).toBe(false);
+    const pieces = piecesOf("https://a.example/@amy @amy", "amy");
+    expect(pieces.map(({ kind }) => kind)).toEqual(["link", "text", "mention"]);
+  });
+});
+
+test("the pieces are the text, whatever it is", () => {
+  const part = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.constantFrom("https://a.b/", "@amy", ")."),
+  );
+  fc.assert(
+    fc.property(fc.array(part), fc.string({ minLength: 1 }), (parts, name) => {
+      const text = parts.join("");
+      const pieces = piecesOf(text, name);
+      expect(pieces.map((piece) => piece.text).join("")).toBe(text);
+    }),
+  );
+});
+
+test("one to three emoji are few", () => {
+  expect(["🎣", "🎣🐟 👍🏽", "👩‍👩‍👧", "❤️"].map(isFewEmoji)).toEqual([true, true, true, true]);
+  expect(["", "a", "1", "🎣🎣🎣🎣", "🎣 a"].map(isFewEmoji)).toEqual(Array(5).fill(false));
+});
+
+test("a text's length is in code points", () => {
+  expect(lengthOf("a🎣")).toBe(2);
+});

@@ -1,0 +1,58 @@
+import { expect, test } from "bun:test";
+import { channelAt, channelFor, pathOf } from "../../src/web/channel.ts";
+import { hueOf } from "../../src/web/hue.ts";
+import { clock, count, dayOf, gapWords, stateSentence, stateWord } from "../../src/web/words.ts";
+
+const NOON = new Date(2026, 4, 20, 12).getTime();
+const DAY = 86_400_000;
+
+test("days", () => {
+  expect(dayOf(NOON, NOON)).toBe("Today");
+  expect(dayOf(NOON - DAY, NOON)).toBe("Yesterday");
+  expect(dayOf(new Date(2026, 4, 19, 23, 59).getTime(), NOON)).toBe("Yesterday");
+  expect(dayOf(NOON - 5 * DAY, NOON)).toContain("15");
+  expect(dayOf(NOON - 400 * DAY, NOON)).toContain("2025");
+});
+
+test("gaps", () => {
+  const later = NOON + 7 * 60_000;
+  const [from, to] = [clock(NOON), clock(later)];
+  expect(gapWords(NOON, later)).toBe(`Some messages between ${from} and ${to} are no longer kept.`);
+  expect(gapWords(NOON, NOON + 1)).toBe(`Some messages at ${from} are no longer kept.`);
+  expect(gapWords(NOON)).toBe(`Some messages after ${from} are no longer kept.`);
+});
+
+test("states", () => {
+  expect(stateWord({ state: "open" })).toBe("Connected");
+  expect(stateSentence({ state: "open" }, 0)).toBe("");
+  expect(stateSentence({ state: "waiting", retryAt: 2500, reason: "lost" }, 0)).toBe(
+    "The connection was lost. Reconnecting in 3 s.",
+  );
+  expect(stateSentence({ state: "waiting", retryAt: 0, reason: "stopping" }, 5)).toBe(
+    "The server is restarting. Reconnecting now.",
+  );
+  expect(stateSentence({ state: "offline" }, 0)).toStartWith("This device is offline.");
+});
+
+test("counts", () => {
+  expect(count(1, "person", "people")).toBe("1 person");
+  expect(count(2, "person", "people")).toBe("2 people");
+});
+
+test("channels and their paths", () => {
+  expect(channelAt("/")).toBeUndefined();
+  expect(channelAt("/caf%C3%A9/a%2Fb/")).toBe("café/a/b");
+  expect(channelAt(pathOf("a b/#?%"))).toBe("a b/#?%");
+  expect(channelFor(" #fishing/ ")).toEqual({ path: "/fishing" });
+  expect(channelFor("/a/b")).toEqual({ path: "/a/b" });
+  for (const typed of ["", "#", "-/x", "-", "a/../b", ".", "a\u202Eb", "x".repeat(129)]) {
+    expect(channelFor(typed)).toHaveProperty("fault");
+  }
+});
+
+test("a name has one hue, in whatever case", () => {
+  expect(hueOf("Amy")).toBe(hueOf("aMY"));
+  const hues = new Set(Array.from({ length: 200 }, (_, at) => hueOf(`name ${at}`)));
+  expect(hues.size).toBeGreaterThan(20);
+  for (const hue of hues) expect(hue).toBeWithin(0, 360);
+});

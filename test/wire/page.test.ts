@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { connect } from "../helpers/client.ts";
+import { PROGRAMS, type Program, type Shoal, startShoal } from "../helpers/shoal.ts";
+
+/** What plain HTTP is answered, from the source and by the binary alike. */
+describe.each(Object.keys(PROGRAMS) as Program[])("over HTTP, the %s", (program) => {
+  let shoal: Shoal;
+  beforeAll(async () => {
+    shoal = await startShoal({ program });
+  });
+  afterAll(() => shoal.end());
+
+  const browser = { Accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
+
+  function ask(path: string, options: RequestInit = { headers: browser }): Promise<Response> {
+    return fetch(shoal.http + path, { ...options, redirect: "manual" });
+  }
+
+  test.each([
+    ["/", 200, "text/html"],
+    ["/fishing", 200, "text/html"],
+    ["/caf%C3%A9/", 200, "text/html"],
+    ["/a/b", 200, "text/html"],
+    ["/favicon.ico", 200, "image/x-icon"],
+    ["/robots.txt", 200, "text/plain"],
+    ["/-/client.js", 200, "text/javascript"],
+    ["/-/health", 200, "text/plain"],
+    ["/-/nope", 404, "text/plain"],
+    ["/-/page/nope.js", 404, "text/plain"],
+    ["/-/page/index.html", 404, "text/plain"],
+    ["/%zz", 400, "text/plain"],
+    ["/%00", 400, "text/plain"],
+    [`/${"a".repeat(129)}`, 414, "text/plain"],
+  ])("answers a browser at %s with %d %s, HEAD as GET", async (path, status, type) => {
+    for (const method of ["GET", "HEAD"]) {
+      const response = await ask(path, { method, headers: browser });
+      expect(response.status).toBe(status);
+      expect(response.headers.get("content-type")).toStartWith(type);
+      const body = await response.text();
+      expect(body === "").toBe(method === "HEAD");
+    }
+  });
+
+  test("tells who is no browser how to connect", async () => {
+    for (const headers of [{}, { Accept: "*/*" }, { Accept: "application/json" }]) {
+      const response = await ask("/fishing", { headers });
+      expect(response.status).toBe(426);
+      expect(await response.text()).toContain(`${shoal.ws}/fishing`);
+    }
+  });
+
+  test("lets WebSockets in at the paths of the page", async () => {
+    const socket = await connect(`${shoal.ws}/fishing`);
+    expect(await socket.next()).toBe('{"type":"connection","id":"fishing"}');
+    await socket.close();
+  });
+
+  test("forbids the page whatever it does not need", async () => {
+    const { headers } = await ask("/fishing");
+    const policy = headers.get("content-security-policy");
+    expect(policy).toStartWith("default-src 'none'; script-src 'self';");
+    expect(policy).not.toContain("unsafe");
+    expect(headers.get("x-content-type-options")).toBe("nosniff");
+    expect(headers.get("referrer-policy")).toBe("no-referrer");
+  });
+
+  test("gives the page's files for good, packed, and tells who has them already", async () => {
+    const html = await (await ask("/")).text();
+    const paths = [...html.matchAll(/(?:src|href)="(\/[^"]*)"/g)].map(([, path]) => path!);
+    expect(paths.length).toBeGreaterThan(2);
+    for (const path of paths) {
+      const response = await ask(path, { headers: { "Accept-Encoding": "gzip" } });
+      expect(response.status).toBe(200);
+      expect(response.headers.get("content-encoding")).toBe("gzip");
+      expect(response.headers.get("cache-control")).toContain("immutable");
+      const tag = response.headers.get("etag") ?? "";
+      expect((await ask(path, { headers: { "If-None-Match": tag } })).status).toBe(304);
+    }
+    expect(html).not.toMatch(/https?:\/\//);
+  });
+
+  test("gives the client library to pages on any site", async () => {
+    const response = await ask("/-/client.js");
+    expect(response.headers.get("access-control-allow-origin")).toBe("*");
+    const code = await response.text();
+    expect(code).toMatch(/export\s*\{[^}]*\bconnect\b/);
+    expect(Bun.gzipSync(code).length).toBeLessThan(6000);
+  });
+});
