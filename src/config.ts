@@ -102,7 +102,7 @@ export const SETTINGS: Settings = {
   },
   fanoutWindow: {
     variable: "FANOUT_WINDOW",
-    usual: "10",
+    usual: "22",
     about: "milliseconds for which a large, busy channel gathers its messages; 0 for none",
     ...decimal(0, 1000),
   },

@@ -17,7 +17,7 @@ test("nothing needs to be set", () => {
       messageRate: 10,
       messageBurst: 50,
       sendBuffer: 1_048_576,
-      fanoutWindow: 10,
+      fanoutWindow: 22,
       historyLimit: 100,
       historyTtl: 3600,
       historyMemory: 67_108_864,
