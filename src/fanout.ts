@@ -6,8 +6,9 @@ import type { Channel } from "./state.ts";
  *
  * A send costs the kernel about the same however many frames it carries, and what is published in
  * one tick is one send a socket. So a large channel gathers: a message that finds it quiet goes out
- * at once; those that follow within the window wait for its end and go out together, in their
- * order. At one message now and then nothing waits; the busier it is, the more each send carries.
+ * at once; those that follow within the window go out together, in their order, at its end. It ends
+ * early when no more come: after three times the usual pause between two of them. At one message now
+ * and then nothing waits; the busier it is, the more each send carries.
  */
 export interface Fanout {
   message(channel: Channel, message: Message): void;
@@ -31,6 +32,10 @@ export interface FanoutRules {
 const LARGE = 100;
 /** Messages at most: with 32 in one tick, Bun sends by itself. */
 const GATHERED_MOST = 31;
+/** How often it is seen whether a window has ended, and the least pause that ends one: ms. */
+const LOOK = 2;
+/** Pauses after which no more are expected, and how many are averaged. */
+const PAUSES = { missing: 3, averaged: 8 };
 
 export function createFanout(publish: Publish, { window, clock }: FanoutRules): Fanout {
   const gathering = new Set<Channel>();
@@ -49,10 +54,13 @@ export function createFanout(publish: Publish, { window, clock }: FanoutRules): 
     gathering.delete(channel);
   }
 
-  function flushAll(): void {
-    clearTimeout(timer);
-    timer = undefined;
-    for (const channel of gathering) flush(channel);
+  function look(): void {
+    const now = clock();
+    for (const channel of gathering) {
+      const pause = Math.max(LOOK, PAUSES.missing * channel.pause);
+      if (now - channel.sentAt >= window || now - channel.cameAt >= pause) flush(channel);
+    }
+    timer = gathering.size > 0 ? setTimeout(look, LOOK) : undefined;
   }
 
   return {
@@ -62,6 +70,9 @@ export function createFanout(publish: Publish, { window, clock }: FanoutRules): 
         return send(channel, message);
       }
       const now = clock();
+      const pause = Math.min(now - channel.cameAt, window);
+      channel.pause += (pause - channel.pause) / PAUSES.averaged;
+      channel.cameAt = now;
       if (channel.gathered.length === 0 && now - channel.sentAt >= window) {
         channel.sentAt = now;
         return send(channel, message);
@@ -69,9 +80,15 @@ export function createFanout(publish: Publish, { window, clock }: FanoutRules): 
       channel.gathered.push(message);
       if (channel.gathered.length === GATHERED_MOST) return flush(channel);
       gathering.add(channel);
-      timer ??= setTimeout(flushAll, window - Math.max(0, now - channel.sentAt));
+      timer ??= setTimeout(look, LOOK);
     },
+
     flush,
-    flushAll,
+
+    flushAll() {
+      clearTimeout(timer);
+      timer = undefined;
+      for (const channel of gathering) flush(channel);
+    },
   };
 }
