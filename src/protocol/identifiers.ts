@@ -91,7 +91,9 @@ export function nameOf(wanted: string): Name | undefined {
   const shown = trimSpaces(wanted.replace(VARIATION_SELECTOR, "").normalize("NFKC"));
   if (!fits(shown, NAME_LIMIT) || UNFIT_FOR_NAME.test(shown) || !VISIBLE.test(shown)) return;
   if (!LATIN.test(shown) && !OTHER_SCRIPTS.some((scripts) => scripts.test(shown))) return;
-  return { shown, key: shown.toUpperCase().toLowerCase().normalize("NFKC") };
+  const key = shown.toUpperCase().toLowerCase().normalize("NFKC");
+  // One string in memory where they are the same.
+  return { shown, key: key === shown ? shown : key };
 }
 
 /** Spaces alone: a tab or a line break at an end stays, and is refused as the control it is. */
