@@ -2,10 +2,10 @@ import { CLOSE, type CodeName } from "./protocol/codes.ts";
 import {
   decode,
   errorFrame,
-  type Fault,
   IDENTITY_REFUSED,
   identityRefusedV1,
   plainLiteral,
+  type Refused,
 } from "./protocol/codec.ts";
 import { fits, type Name, nameOf } from "./protocol/identifiers.ts";
 import { type Command, type HistoryQuery, PAGE } from "./protocol/schema.ts";
@@ -55,11 +55,11 @@ export function decide(
   rules: Rules,
 ): Outcome {
   const literal = plainLiteral(raw);
-  const command: Command | Fault =
+  const command: Command | Refused =
     literal === undefined
       ? decode(raw, connection.v1)
       : { type: "message", text: literal.slice(1, -1) };
-  if (typeof command !== "string" && command.type === "heartbeat") {
+  if (command.type === "heartbeat") {
     connection.awaited = false;
     return decideSign(connection, now, rules);
   }
@@ -67,7 +67,6 @@ export function decide(
   const fullAt = take(rules.frames, connection.framesFullAt, now);
   if (fullAt === -1) return tooFast(connection, command, now);
   connection.framesFullAt = fullAt;
-  if (typeof command === "string") return refuse(connection, command, command);
   switch (command.type) {
     case "message":
       return say(connection, command, literal, rules);
@@ -77,6 +76,8 @@ export function decide(
       return history(command);
     case "presence":
       return PRESENCE;
+    case "refused":
+      return refuse(connection, command, command.code);
   }
 }
 
@@ -91,15 +92,17 @@ export function decideSign(connection: Connection, now: number, rules: Rules): O
 
 function say(
   connection: Connection,
-  { text, ref }: Command & { type: "message" },
+  command: Command & { type: "message" },
   literal: string | undefined,
   rules: Rules,
 ): Outcome {
+  const { text } = command;
+  const ref = connection.v1 ? command.ref : undefined;
   if (connection.name === undefined) return error("not_identified", ref);
   if (!fits(text, rules.textLimit)) return error("text_too_long", ref);
   if (!VISIBLE.test(text)) return error("text_blank", ref);
   const said = literal ?? JSON.stringify(text);
-  return { do: "publish", text: said, ref: connection.v1 ? ref : undefined };
+  return { do: "publish", text: said, ref };
 }
 
 /** A lone surrogate is no white space, and it is seen as a replacement character. */
@@ -127,7 +130,7 @@ function history({ after, before, limit = PAGE.usual }: Command & { type: "histo
 }
 
 /** The outcome of a frame that came against the rate limit. */
-function tooFast(connection: Connection, frame: Command | Fault, now: number): Outcome {
+function tooFast(connection: Connection, frame: Command | Refused, now: number): Outcome {
   const refusals = (connection.refusals ??= []);
   refusals.push(now);
   if (refusals.length === PATIENCE.refusals) {
@@ -136,12 +139,14 @@ function tooFast(connection: Connection, frame: Command | Fault, now: number): O
   return refuse(connection, frame, "rate_limited");
 }
 
-function refuse(connection: Connection, frame: Command | Fault, code: CodeName | Fault): Outcome {
-  if (frame === "invalid_identity" || (typeof frame !== "string" && frame.type === "identity")) {
-    return identityRefused(connection, code === "invalid_identity" ? "invalid_field" : code);
+/** Every request for a name gets one answer of its own kind, everything else an error. */
+function refuse(connection: Connection, frame: Command | Refused, code: CodeName): Outcome {
+  if (frame.type === "identity") return identityRefused(connection, code);
+  if (frame.type === "refused") {
+    return frame.identity === true ? identityRefused(connection, code) : error(code, frame.ref);
   }
-  const ref = typeof frame !== "string" && frame.type === "message" ? frame.ref : undefined;
-  return error(code as CodeName, connection.v1 ? ref : undefined);
+  const ref = frame.type === "message" && connection.v1 ? frame.ref : undefined;
+  return error(code, ref);
 }
 
 function error(code: CodeName, ref?: string): Outcome {

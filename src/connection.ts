@@ -164,6 +164,7 @@ export function createEdge(parts: EdgeParts): Edge {
       case "give up":
         if (peer.name !== undefined) release(peer, peer.name, false);
         peer.session = outcome.session;
+        broker.giveUp(peer.channel.id, outcome.session);
         return tell(peer, identityFrameV1("", sessions.tokenOf(outcome.session)));
       case "history":
         return history(peer, outcome.query);

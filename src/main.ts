@@ -111,12 +111,12 @@ async function serve(args: string[]): Promise<void> {
   } catch (error) {
     return stop(1, `can not start: ${(error as Error).message}`);
   }
-  const { url } = server;
+  const { url, port } = server;
   if (hot.kept === undefined) {
     log.info("listening", { url: url.href });
-    if (isBadPort(Number(url.port))) {
+    if (isBadPort(port)) {
       const advice = "browsers refuse to connect to this port; other clients can";
-      log.warn("bad port", { port: Number(url.port), advice });
+      log.warn("bad port", { port, advice });
     }
   }
 

@@ -44,6 +44,7 @@ export interface Kept {
 export interface ShoalServer {
   /** Where it listens, like `http://localhost:6060/`. */
   readonly url: URL;
+  readonly port: number;
   /** What the next load of the code goes on with. */
   readonly kept: Kept;
   /** Ends what this load of the code has started, but no connection. */
@@ -95,7 +96,7 @@ export async function createServer(
     presence: new Map(),
     broker:
       config.database === ""
-        ? createMemoryData()
+        ? createMemoryData(Date.now() * 1000)
         : await openSqlite(config.database, rules, Date.now),
     listener: undefined,
   };
@@ -162,12 +163,11 @@ export async function createServer(
     const base = request.headers.get("host") ? undefined : "http://localhost";
     const url = URL.parse(request.url, base);
     if (url === null) return badRequest();
-    const own = serverRoute(url.pathname);
-    if (own !== undefined) return own;
     const upgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
     const reading = isReading(request) && !upgrade;
     if (reading) {
       const known =
+        serverRoute(url.pathname) ??
         customRoute(url.pathname) ??
         libraryFile(request, url.pathname) ??
         files.file(request, url.pathname);
@@ -237,6 +237,7 @@ export async function createServer(
 
   return {
     url,
+    port: listener.port ?? config.port,
     kept: all,
     dispose() {
       clearInterval(timer);

@@ -86,6 +86,8 @@ export interface Broker {
    */
   claim(channel: string, claim: Claim): Awaitable<boolean>;
   release(channel: string, release: Release): void;
+  /** Frees the names that are kept for a session: its client wants none, or has another. */
+  giveUp(channel: string, session: string): void;
   /** The messages after an id, before an id, or the newest: oldest first, `limit` at most. */
   history(channel: string, query: HistoryQuery): Awaitable<Page>;
   /** Everyone in a channel, as of the events told by then. */

@@ -36,14 +36,15 @@ export interface HistoryData {
   forgotten: number;
 }
 
-export function createHistoryData(): HistoryData {
+/** @param forgotten the highest id that may have been given before, and is not known any more */
+export function createHistoryData(forgotten: number): HistoryData {
   return {
     logs: new Map(),
     used: new Set(),
     newest: undefined,
     empty: new Map(),
     bytes: 0,
-    forgotten: 0,
+    forgotten,
   };
 }
 
@@ -139,6 +140,10 @@ export function createHistory(
     log.ring[log.head] = undefined;
     log.head = (log.head + 1) % rules.limit;
     log.size--;
+    if (log.size === 0) {
+      log.ring.length = 0;
+      log.head = 0;
+    }
     dropped?.(log.channel, message.id, false);
   }
 
@@ -147,7 +152,7 @@ export function createHistory(
     log.last = message.id;
     // Its last member may have gone while the message was on its way into a store.
     if (log.members === 0 && !data.empty.has(log)) data.empty.set(log, clock());
-    if (rules.limit === 0) return;
+    if (rules.limit === 0) return dropped?.(log.channel, message.id, false);
     if (log.size === rules.limit) dropOldest(log);
     log.ring[(log.head + log.size) % rules.limit] = message;
     log.size++;

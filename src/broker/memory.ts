@@ -16,10 +16,14 @@ export interface MemoryData {
   readonly refs: RefsData;
 }
 
-export function createMemoryData(): MemoryData {
+/**
+ * @param forgotten the highest id that may have been given before. Without a store that is the time
+ *   in microseconds: whatever was said until now is forgotten, and nobody is told otherwise.
+ */
+export function createMemoryData(forgotten: number): MemoryData {
   return {
     secret: crypto.getRandomValues(new Uint8Array(32)),
-    history: createHistoryData(),
+    history: createHistoryData(forgotten),
     names: createNamesData(),
     refs: createRefsData(),
   };
@@ -72,6 +76,7 @@ export function createMemoryBroker(
     },
     claim: names.claim,
     release: names.release,
+    giveUp: names.giveUp,
     history: history.page,
     roster: names.roster,
     renew() {

@@ -49,6 +49,7 @@ export interface Names {
   leave(channel: string): void;
   claim(channel: string, claim: Claim): boolean;
   release(channel: string, release: Release): void;
+  giveUp(channel: string, session: string): void;
   /**
    * Keeps a name from an earlier life of this node until `until`.
    * @returns whether there was room for it
@@ -78,6 +79,19 @@ export function createNames(
     room.holds.delete(key);
     if (room.count === 0 && room.holds.size === 0) data.rooms.delete(channel);
     if (hold.session !== undefined) changed?.(channel, key, undefined);
+  }
+
+  /** Ends a hold that nobody has, and tells it. */
+  function endKept(hold: Hold, { channel, key }: { channel: string; key: string }): void {
+    const room = roomOf(channel);
+    end(channel, room, key, hold);
+    events.presence(channel, { count: room.count, left: [hold.shown] });
+  }
+
+  function giveUp(channel: string, session: string): void {
+    for (const [hold, place] of data.kept) {
+      if (hold.session === session && place.channel === channel) endKept(hold, place);
+    }
   }
 
   return {
@@ -119,6 +133,7 @@ export function createNames(
       if (joined !== undefined || left.length > 0) {
         events.presence(channel, { count: room.count, joined, left });
       }
+      if (session !== undefined) giveUp(channel, session);
       return true;
     },
 
@@ -141,6 +156,8 @@ export function createNames(
       events.presence(channel, { count: room.count, left: [hold.shown] });
     },
 
+    giveUp,
+
     restore(channel, key, hold) {
       if (data.kept.size >= KEPT_MOST) return false;
       const kept = { ...hold, holder: undefined };
@@ -157,12 +174,10 @@ export function createNames(
 
     expire() {
       const now = clock();
-      for (const [hold, { channel, key }] of data.kept) {
+      for (const [hold, place] of data.kept) {
         // All are kept equally long; a clock that stepped back only keeps them longer.
         if (hold.until > now) break;
-        const room = roomOf(channel);
-        end(channel, room, key, hold);
-        events.presence(channel, { count: room.count, left: [hold.shown] });
+        endKept(hold, place);
       }
     },
   };

@@ -34,8 +34,12 @@ export function createRefsData(): RefsData {
 
 /** The window of a session: its last posts, for some time. */
 export const WINDOW = { posts: 1000, ms: 10 * 60_000 };
-/** What a node remembers over all sessions: about 20 MB. Beyond it, the oldest go early. */
+/**
+ * What a node remembers over all sessions: about 25 MB. Beyond it, the oldest go early. A window
+ * takes about as much as so many posts.
+ */
 const POSTS_MOST = 100_000;
+const WINDOW_POSTS = 4;
 
 export interface Refs {
   /** The id under which this was posted, or undefined if it was not. */
@@ -84,7 +88,7 @@ export function createRefs(data: RefsData, clock: Clock): Refs {
       if (!window.has(ref)) data.count++;
       window.set(ref, { id, hash });
       if (window.size > WINDOW.posts) drop(key, window, firstKey(window));
-      if (data.count > POSTS_MOST) {
+      while (data.count + WINDOW_POSTS * windows.size > POSTS_MOST) {
         const oldest = firstKey(windows);
         const posts = windows.get(oldest)!;
         drop(oldest, posts, firstKey(posts));

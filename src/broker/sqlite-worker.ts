@@ -1,5 +1,6 @@
 import { Database, type Statement } from "bun:sqlite";
 import { closeSync, openSync } from "node:fs";
+import { resolve } from "node:path";
 import type { Message } from "../protocol/codec.ts";
 import type { Posted } from "./refs.ts";
 
@@ -28,6 +29,8 @@ export interface NameChange {
 /** What goes into one transaction. */
 export interface Batch {
   readonly messages: readonly (Message & { readonly channel: string })[];
+  /** Whether messages are kept at all, or only the last id of a channel. */
+  readonly keeps: boolean;
   readonly refs: readonly Posted[];
   readonly names: readonly NameChange[];
   /** Channels whose messages up to an id are no longer kept, or of which nothing is. */
@@ -80,7 +83,9 @@ const STEPS = [
 ];
 
 /** Opens the file, or makes it, and brings its schema up to date. */
-function open(path: string): Database {
+function open(name: string): Database {
+  // A path, also where SQLite would understand something else, like ":memory:".
+  const path = resolve(name);
   // Its content is not for everyone on the machine.
   closeSync(openSync(path, "a", 0o600));
   const database = new Database(path, { readwrite: true, strict: true });
@@ -162,7 +167,7 @@ function writer(database: Database): Writer {
     }
     const lasts = new Map<string, number>();
     for (const one of batch.messages) {
-      message.run(one.channel, one.id, one.prev, one.text, one.user);
+      if (batch.keeps) message.run(one.channel, one.id, one.prev, one.text, one.user);
       lasts.set(one.channel, one.id);
     }
     for (const [id, last] of lasts) channel.run(id, last);

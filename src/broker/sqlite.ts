@@ -81,7 +81,7 @@ export async function openSqlite(
     throw new Error(`DATABASE ${path} can not be used: ${reason}.`);
   }
   const data: SqliteData = {
-    ...createMemoryData(),
+    ...createMemoryData(reply.contents.forgotten),
     secret: reply.contents.secret,
     worker,
     waiting: newLoad(),
@@ -99,7 +99,6 @@ export async function openSqlite(
 function restore(data: SqliteData, contents: Contents, rules: BrokerRules, clock: Clock): void {
   const now = clock();
   const history = createHistory(data.history, rules.history, clock, noteDrop(data));
-  data.history.forgotten = contents.forgotten;
   for (const { channel, last, messages } of contents.channels) {
     history.restore(channel, last, messages);
   }
@@ -178,6 +177,7 @@ export function createSqliteBroker(
       do: "write",
       batch: {
         messages: posts.map(({ channel, message }) => ({ channel, ...message })),
+        keeps: rules.history.limit > 0,
         refs: posts.flatMap(({ ref }) => ref ?? []),
         names: [...changed.values()],
         drops: Array.from(drops, ([channel, drop]) => ({ channel, ...drop })),
@@ -195,7 +195,9 @@ export function createSqliteBroker(
     else if (reply.done === "failed") onFailed(writing ?? newLoad(), reply.reason);
     // What can not be written now is lost by closing; trying for ever would not save it.
     if (onClosed !== undefined) finish(reply.done === "failed");
-    else if (data.waiting.posts.length + data.waiting.names.size > 0) hurry();
+    else if (data.waiting.posts.length > 0) hurry();
+    // While batches fail, names alone wait for the next message or the next renewal.
+    else if (data.waiting.names.size > 0 && !data.failing) hurry();
   }
 
   function onWritten({ posts }: Load): void {
@@ -293,6 +295,7 @@ export function createSqliteBroker(
     },
     claim: names.claim,
     release: names.release,
+    giveUp: names.giveUp,
     history: history.page,
     roster: names.roster,
     renew() {

@@ -8,14 +8,22 @@ import { type Command, PLAIN, REF_LIMIT, V1 } from "./schema.ts";
  * Strings that come from clients are JSON string literals by the time they get here.
  */
 
-/** Why a frame is no command. */
-export type Fault =
-  | "invalid_json"
-  | "not_an_object"
-  | "binary_frame"
-  | "unknown_type"
-  | "invalid_field"
-  | "invalid_identity";
+/** A frame that is no command, and what it is refused with. */
+export interface Refused {
+  readonly type: "refused";
+  readonly code: CodeName;
+  /** Whether it asked for a name, which is answered in a frame of its own. */
+  readonly identity?: boolean;
+  readonly ref?: string | undefined;
+}
+
+const refused = (code: CodeName): Refused => ({ type: "refused", code });
+const INVALID_JSON = refused("invalid_json");
+const NOT_AN_OBJECT = refused("not_an_object");
+const BINARY_FRAME = refused("binary_frame");
+const UNKNOWN_TYPE = refused("unknown_type");
+const INVALID_FIELD = refused("invalid_field");
+const INVALID_IDENTITY: Refused = { ...INVALID_FIELD, identity: true };
 
 type Checks = ReadonlyMap<unknown, Validator>;
 
@@ -33,22 +41,35 @@ function checks(schemas: Record<string, TObject>): Checks {
  * @param raw as Bun gives it: a string for a text frame, bytes for a binary one
  * @param v1 whether the client speaks `shoal.v1`
  */
-export function decode(raw: string | Uint8Array, v1: boolean): Command | Fault {
-  if (typeof raw !== "string") return "binary_frame";
+export function decode(raw: string | Uint8Array, v1: boolean): Command | Refused {
+  if (typeof raw !== "string") return BINARY_FRAME;
   let value: unknown;
   try {
     value = JSON.parse(raw);
   } catch {
-    return "invalid_json";
+    return INVALID_JSON;
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return "not_an_object";
-  const { type } = value as { type?: unknown };
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return NOT_AN_OBJECT;
+  const { type, ref } = value as { type?: unknown; ref?: unknown };
   const check = (v1 ? V1_CHECKS : PLAIN_CHECKS).get(type);
-  if (check === undefined) return "unknown_type";
-  if (!check.Check(value)) return type === "identity" ? "invalid_identity" : "invalid_field";
-  const command = value as Command;
-  if (v1 && !fieldsFit(command)) return "invalid_field";
-  return command;
+  if (check === undefined) return UNKNOWN_TYPE;
+  if (check.Check(value) && (!v1 || fieldsFit(value as Command))) return value as Command;
+  if (type === "identity") return INVALID_IDENTITY;
+  return v1 && type === "message" && isRef(ref) ? { ...INVALID_FIELD, ref } : INVALID_FIELD;
+}
+
+/** Whether this can be a message's `ref`: a lone surrogate would be another one in a store. */
+function isRef(ref: unknown): ref is string {
+  return typeof ref === "string" && ref !== "" && ref.length <= REF_LIMIT && ref.isWellFormed();
+}
+
+/** What a schema can not say, or says too slowly. */
+function fieldsFit(command: Command): boolean {
+  if (command.type === "message") return command.ref === undefined || isRef(command.ref);
+  if (command.type === "history") {
+    return command.after === undefined || command.before === undefined;
+  }
+  return true;
 }
 
 const MESSAGE_START = '{"type":"message","text":';
@@ -65,16 +86,6 @@ export function plainLiteral(raw: string | Uint8Array): string | undefined {
   const literal = raw.slice(MESSAGE_START.length, -1);
   const quoted = literal.length > 1 && literal.startsWith('"');
   return quoted && !ESCAPED.test(literal.slice(1, -1)) ? literal : undefined;
-}
-
-/** What a schema can not say, or says too slowly. */
-function fieldsFit(command: Command): boolean {
-  if (command.type === "message") {
-    return command.ref === undefined || (command.ref !== "" && command.ref.length <= REF_LIMIT);
-  }
-  if (command.type === "history")
-    return command.after === undefined || command.before === undefined;
-  return true;
 }
 
 /**

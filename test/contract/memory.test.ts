@@ -12,7 +12,7 @@ import {
 const open: OpenStore = (rules) => {
   const heard: Heard[] = [];
   const clock = () => store.now;
-  const broker = createMemoryBroker(createMemoryData(), rules, clock, recorder(heard));
+  const broker = createMemoryBroker(createMemoryData(0), rules, clock, recorder(heard));
   const store: Store = { now: 0, node: () => ({ broker, heard }), close: async () => {} };
   return Promise.resolve(store);
 };

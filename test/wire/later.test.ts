@@ -37,7 +37,7 @@ async function serveLater(): Promise<Later> {
           history: { limit: 100, ttl: 1e6, memory: 1e6 },
           names: { grace: 0, heldFor: 0 },
         };
-        const broker = createMemoryBroker(createMemoryData(), rules, Date.now, events);
+        const broker = createMemoryBroker(createMemoryData(0), rules, Date.now, events);
         later.broker = broker;
         later.events = events;
         return {
