@@ -423,11 +423,33 @@ export function brokerContract(kind: string, open: OpenStore): void {
       expect(await names()).toEqual(["other"]);
     });
 
+    test("that are kept end when their session gives them up, or takes another", async () => {
+      const { broker, heard, claim, names } = await two();
+      for (const key of ["ann", "eve"]) {
+        const holder = {};
+        await claim(holder, key, undefined, "s");
+        store!.now += 10_000;
+        broker.release("a", { holder, key, keep: true });
+      }
+      await claim(bob, "bob", undefined, "t");
+      expect(await names()).toEqual(["bob", "eve"]);
+      broker.giveUp("a", "t");
+      broker.giveUp("b", "s");
+      expect(await names()).toEqual(["bob", "eve"]);
+      heard.length = 0;
+      broker.giveUp("a", "s");
+      expect(await names()).toEqual(["bob"]);
+      expect(heard).toEqual([
+        { is: "presence", channel: "a", change: { count: 2, left: ["eve"] } },
+      ]);
+    });
+
     test("are kept for at most 1,000", async () => {
       const { broker } = await two();
       const holders = Array.from({ length: 1001 }, () => ({}));
       for (const [n, holder] of holders.entries()) {
-        await broker.claim("a", { holder, name: name(`n${n}`), held: undefined, session: "s" });
+        const claim = { holder, name: name(`n${n}`), held: undefined, session: `s${n}` };
+        await broker.claim("a", claim);
       }
       store!.now += 10_000;
       for (const [n, holder] of holders.entries()) {

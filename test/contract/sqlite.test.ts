@@ -124,6 +124,36 @@ describe("sqlite: across restarts", () => {
   });
 });
 
+test("sqlite: with more than 8 MiB under way, messages are refused", async () => {
+  const store = await openFile(newFile(), {
+    ...RULES,
+    history: { ...RULES.history, memory: 64 * 1024 * 1024 },
+  });
+  const { broker, heard } = store.node();
+  await broker.join("a");
+  const text = "x".repeat(100_000);
+  const answers = await Promise.all(
+    Array.from({ length: 100 }, () => broker.publish("a", draft(text))),
+  );
+  const refused = answers.filter((answer) => answer === "unavailable").length;
+  expect(refused).toBeGreaterThan(40);
+  expect(refused).toBeLessThan(70);
+  expect(heard.filter(({ is }) => is === "message").length).toBe(100 - refused);
+  expect(await broker.publish("a", draft("fine again"))).toBeNumber();
+  await store.close();
+});
+
+test("sqlite: a path is a path, whatever SQLite would make of it", async () => {
+  const cwd = process.cwd();
+  process.chdir(mkdtempSync(join(folder, "cwd-")));
+  const store = await openFile(":memory:");
+  await store.node().broker.join("a");
+  await store.node().broker.publish("a", draft("kept"));
+  await store.close();
+  expect(statSync(":memory:").size).toBeGreaterThan(0);
+  process.chdir(cwd);
+});
+
 describe("sqlite: a file that can not be used is told, and left as it is", () => {
   async function faultOf(path: string): Promise<string> {
     return openFile(path).then(

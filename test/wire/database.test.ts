@@ -65,6 +65,20 @@ test.each(["source", "binary"] as Program[])(
   },
 );
 
+test("a disk that is full at the start is told, and nothing starts", () => {
+  const command = `trap '' XFSZ; ulimit -S -f 1; exec ${PROGRAMS.source.join(" ")}`;
+  const path = join(folder, "none.sqlite");
+  const { exitCode, stdout, stderr } = Bun.spawnSync(["bash", "-c", command], {
+    cwd: folder,
+    env: { PATH: process.env.PATH, HOST: "127.0.0.1", PORT: "0", DATABASE: path },
+    timeout: 20_000,
+  });
+  expect([exitCode, stdout.toString()]).toEqual([1, ""]);
+  expect(stderr.toString()).toMatch(
+    /DATABASE .*none\.sqlite can not be used: (database or disk is full|disk I\/O error)\.\n$/,
+  );
+});
+
 test("a full disk: messages are refused, all else goes on, and it mends by itself", async () => {
   // A limit on the size of files stands for the disk; it can be raised while the server runs.
   const limited = [PROGRAMS.source.join(" ")];

@@ -104,6 +104,20 @@ describe.each(["source", "binary"] as Program[])("plain protocol, %s", (program)
     expect(frame).not.toContain("admin");
   });
 
+  test("a refusal has no further keys either, whatever was sent", async () => {
+    const ann = await enter(channel());
+    const deep = `${"[".repeat(900)}${"]".repeat(900)}`;
+    ann.say(`{"type":"message","text":"hi","ref":${deep}}`);
+    const refused = JSON.parse(await ann.next()) as object;
+    expect(Object.keys(refused)).toEqual(["type", "code", "message"]);
+    ann.say({ type: "identity", user: "ann", session: {} });
+    await ann.nextOf("identity");
+    for (const text of [" ", "x".repeat(2001)]) {
+      ann.say({ type: "message", text, ref: "r" });
+      expect(Object.keys(await ann.nextOf("error"))).toEqual(["type", "code", "message"]);
+    }
+  });
+
   test("identity: own name again, rename, a name freed by a rename and by a close", async () => {
     const url = channel();
     const ann = await enter(url);

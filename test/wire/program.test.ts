@@ -119,6 +119,39 @@ describe.each(["source", "binary"] as Program[])("%s", (program) => {
     await (await enter(`${ws}/a`)).close();
     await end();
     expect(output()).toContain("browsers refuse to connect to this port");
+    // 80 is the port that a URL leaves out. Who may not listen there is not warned either.
+    const child = Bun.spawn([...PROGRAMS[program]], {
+      cwd: folder,
+      env: { PATH: process.env.PATH, HOST: "127.0.0.1", PORT: "80" },
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const first = await Promise.race([
+      child.stdout.getReader().read(),
+      child.exited.then(() => ({ value: new Uint8Array() })),
+    ]);
+    child.kill();
+    await child.exited;
+    expect(new TextDecoder().decode(first.value)).not.toContain("browsers refuse");
+  });
+
+  test("neither texts nor sessions are in the log, at any level", async () => {
+    const shoal = await startShoal({
+      program,
+      env: { LOG_LEVEL: "debug", MESSAGE_RATE: "1", MESSAGE_BURST: "3" },
+    });
+    const ann = await enter(`${shoal.ws}/a`, V1);
+    ann.say({ type: "identity", user: "ann" });
+    const { session } = await ann.nextOf("identity");
+    ann.say({ type: "message", text: "a secret between us" });
+    await ann.nextOf("message");
+    for (let n = 0; n < 120; n++) ann.say({ type: "message", text: "a secret between us" });
+    await ann.closed;
+    await shoal.end();
+    expect(shoal.output()).toContain("connection opened");
+    expect(shoal.output()).toContain("closed for flooding");
+    expect(shoal.output()).not.toContain("secret");
+    expect(shoal.output()).not.toContain(String(session).slice(0, 8));
   });
 
   test.each(["SIGTERM", "SIGINT"] as const)(

@@ -165,6 +165,7 @@ describe("paths and requests", () => {
     ["/%E2%80%AE", 400, "control or text direction"],
     [`/${"x".repeat(129)}`, 414, "at most 128"],
     ["/-/nope", 404, "belong to the server"],
+    ["/-/health", 404, "belong to the server"],
     ["/-", 404, "belong to the server"],
   ])("an upgrade of %.30s is refused with %i", async (path, status, sentence) => {
     const headers = {

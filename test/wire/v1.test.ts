@@ -1,3 +1,4 @@
+import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -37,9 +38,15 @@ describe.each(["", join(folder, "v1.sqlite")])("shoal.v1, database %j", (databas
   afterAll(() => server.drain());
 
   test("every frame, byte by byte", async () => {
+    const before = Date.now() * 1000;
     const ann = await connect(`${server.ws}/fishing`, V1);
-    expect(await ann.next()).toBe(
-      '{"type":"connection","id":"fishing","last":0,"heartbeat":86400,"limits":{"text":2000,"rate":0,"burst":50,"history":100}}',
+    const hello = await ann.next();
+    const { last } = JSON.parse(hello) as { last: number };
+    // Without a database, whatever was said before the start may be forgotten.
+    if (database === "") expect(Math.abs(before - last)).toBeLessThan(3_600_000_000);
+    else expect(last).toBe(0);
+    expect(hello.replace(`"last":${last}`, '"last":LAST')).toBe(
+      '{"type":"connection","id":"fishing","last":LAST,"heartbeat":86400,"limits":{"text":2000,"rate":0,"burst":50,"history":100}}',
     );
     ann.say('{"type":"identity","user":"  Ann "}');
     const granted = await ann.next();
@@ -60,7 +67,7 @@ describe.each(["", join(folder, "v1.sqlite")])("shoal.v1, database %j", (databas
     ]);
     ann.say('{"type":"history"}');
     expect(await ann.next()).toBe(
-      `{"type":"history","messages":[{"text":"one","timestamp":${first.timestamp},"user":"Ann","id":${first.id},"prev":0},` +
+      `{"type":"history","messages":[{"text":"one","timestamp":${first.timestamp},"user":"Ann","id":${first.id},"prev":${last}},` +
         `{"text":"two","timestamp":${Math.floor(id / 1e6)},"user":"Ann","id":${id},"prev":${first.id}}],"gap":"false","more":"false"}`,
     );
     ann.say('{"type":"presence"}');
@@ -192,6 +199,39 @@ describe.each(["", join(folder, "v1.sqlite")])("shoal.v1, database %j", (databas
     expect(await ann.nextOf("error")).toMatchObject({ code: "text_blank", ref: "blank" });
   });
 
+  test("a message that is refused for a field of it is told with its ref", async () => {
+    const ann = await enterAs(channel(), "ann", V1);
+    ann.say({ type: "message", ref: "r" });
+    expect(await ann.nextOf("error")).toMatchObject({ code: "invalid_field", ref: "r" });
+    ann.say({ type: "message", text: "hi", ref: "\ud800" });
+    const error = await ann.nextOf("error");
+    expect([error.code, "ref" in error]).toEqual(["invalid_field", false]);
+  });
+
+  test("with no history kept, nothing else changes", async () => {
+    const path = database === "" ? "" : join(folder, "none.sqlite");
+    const settings = { database: path, historyLimit: 0, messageRate: 0 };
+    const none = await serve(settings);
+    const ann = await enterAs(`${none.ws}/a`, "ann", V1);
+    ann.say({ type: "message", text: "one", ref: "1" });
+    ann.say({ type: "message", text: "two", ref: "2" });
+    const one = await ann.nextOf("message");
+    const two = await ann.nextOf("message");
+    expect(two.prev).toBe(one.id!);
+    expect(await historyOf(ann, { after: two.id })).toMatchObject({ messages: [], gap: "false" });
+    expect(await historyOf(ann, { after: one.id })).toMatchObject({ messages: [], gap: "true" });
+    expect(await historyOf(ann)).toMatchObject({ messages: [], gap: "false" });
+    await none.drain();
+    if (path === "") return;
+    const file = new Database(path, { readonly: true });
+    expect(file.query("SELECT count(*) AS n FROM messages").get()).toEqual({ n: 0 });
+    file.close();
+    const again = await serve(settings);
+    const back = await connect(`${again.ws}/a`, V1);
+    expect((await back.nextOf("connection")).last).toBe(two.id!);
+    await again.drain();
+  });
+
   test("sessions: kept over renames and reconnects, and unlike one another", async () => {
     const url = channel();
     const ann = await enter(url, V1);
@@ -256,6 +296,34 @@ describe.each(["", join(folder, "v1.sqlite")])("shoal.v1, database %j", (databas
   });
 });
 
+test("without a database, whoever comes back after a restart is told of a gap", async () => {
+  const first = await serve();
+  const ann = await connect(`${first.ws}/a`, V1);
+  const { last } = await ann.nextOf("connection");
+  await first.drain();
+  await using again = await serve();
+  const back = await connect(`${again.ws}/a`, V1);
+  await back.nextOf("connection");
+  for (const after of [last, 0]) expect((await historyOf(back, { after })).gap).toBe("true");
+  back.say({ type: "identity", user: "ann" });
+  back.say({ type: "message", text: "hi" });
+  expect((await back.nextOf("message")).prev).not.toBe(last!);
+});
+
+test("names that were held when the server stopped wait for their sessions on the next start", async () => {
+  const settings = { database: join(folder, "drain.sqlite"), heartbeatInterval: 0.05 };
+  const first = await serve(settings);
+  const ann = await enter(`${first.ws}/a`, V1);
+  const { session } = await identify(ann, "ann");
+  await Bun.sleep(60);
+  await first.drain();
+  await using again = await serve(settings);
+  const bob = await enter(`${again.ws}/a`, V1);
+  expect((await identify(bob, "ann")).code).toBe("name_taken");
+  const back = await enter(`${again.ws}/a`, V1);
+  expect(await identify(back, "Ann", session)).toMatchObject({ success: "true", session });
+});
+
 describe("names that come back", () => {
   /** A v1 connection whose end is under our control. */
   async function broken(server: TestServer, session?: string) {
@@ -288,6 +356,20 @@ describe("names that come back", () => {
     expect(await identify(ann, "ann", session)).toMatchObject({ success: "true", session });
     await ann.close();
     expect(await identify(bob, "ann")).toMatchObject({ success: "true" });
+  });
+
+  test("one that is only kept is given up like any other", async () => {
+    await using server = await serve({ heartbeatInterval: 0.05, sessionGrace: 600 });
+    const { socket, session } = await broken(server);
+    await Bun.sleep(70);
+    socket.end();
+    const ann = await enter(`${server.ws}/a`, V1);
+    while ((await identify(ann, "", session)).success !== "true");
+    const bob = await enter(`${server.ws}/a`, V1);
+    while ((await identify(bob, "ann")).success === "false") {
+      // The server may see the end of the first one only now.
+      await identify(ann, "", session);
+    }
   });
 
   test("not for a plain client, not after a good-bye, and not with a grace of 0", async () => {
