@@ -81,7 +81,8 @@ export interface Broker {
   publish(channel: string, draft: Draft): Awaitable<number | PublishFault>;
   /**
    * Takes a name if it is free, the holder's own, or of the holder's session: held by another of
-   * its connections, which hears `replaced`, or kept for it.
+   * its connections, which hears `replaced`, or kept for it. Other names that are kept for the
+   * session are free then.
    * @returns whether the holder has the name now
    */
   claim(channel: string, claim: Claim): Awaitable<boolean>;

@@ -1,9 +1,8 @@
-import { existsSync } from "node:fs";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 
 /** A real Chromium for tests of the page. */
 
-const PLACES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const NAMES = ["chromium", "chromium-browser", "google-chrome"];
 const ARGS = (
   "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking " +
   "--disable-component-update --disable-sync"
@@ -15,8 +14,8 @@ const ARGS = (
  * @throws a sentence that says what to install where there is none
  */
 export function launch(): Promise<Browser> {
-  const path = [process.env.CHROMIUM ?? "", ...PLACES].find((place) => existsSync(place));
-  if (path === undefined) {
+  const path = process.env.CHROMIUM ?? NAMES.map((name) => Bun.which(name)).find(Boolean);
+  if (!path) {
     throw new Error(
       "The tests of the page need Chromium: install it (Debian: apt install chromium), " +
         "or set CHROMIUM to where it is.",
