@@ -6,7 +6,8 @@ import {
   createMemoryData,
   type MemoryData,
 } from "./broker/memory.ts";
-import { createSqliteBroker, openSqlite, type SqliteData } from "./broker/sqlite.ts";
+import { createSqliteBroker } from "./broker/sqlite.ts";
+import { openSqlite, type SqliteData } from "./broker/sqlite-data.ts";
 import type { Config } from "./config.ts";
 import { answerPresence, createEdge, type Peer, presenceTopic, replaced } from "./connection.ts";
 import { createFanout } from "./fanout.ts";

@@ -34,6 +34,48 @@ export interface BrokerRules {
   readonly names: NamesRules;
 }
 
+/** What is told of changes, to one who keeps them elsewhere as well. */
+export interface RoomHooks {
+  readonly dropped?: Parameters<typeof createHistory>[3];
+  readonly renamed?: Parameters<typeof createNames>[4];
+}
+
+/** All of a broker in memory but the way of a message. */
+export function createRooms(
+  data: MemoryData,
+  rules: BrokerRules,
+  clock: Clock,
+  events: BrokerEvents,
+  hooks: RoomHooks = {},
+) {
+  const history = createHistory(data.history, rules.history, clock, hooks.dropped);
+  const names = createNames(data.names, rules.names, clock, events, hooks.renamed);
+  const refs = createRefs(data.refs, clock);
+
+  const broker: Omit<Broker, "publish" | "close"> = {
+    secret: data.secret,
+    join(channel) {
+      names.join(channel);
+      return history.join(channel);
+    },
+    leave(channel) {
+      history.leave(channel);
+      names.leave(channel);
+    },
+    claim: names.claim,
+    release: names.release,
+    giveUp: names.giveUp,
+    history: history.page,
+    roster: names.roster,
+    renew() {
+      names.expire();
+      history.expire();
+      refs.expire();
+    },
+  };
+  return { history, refs, broker };
+}
+
 /** The broker of one process that keeps everything in memory and answers in the same tick. */
 export function createMemoryBroker(
   data: MemoryData,
@@ -41,9 +83,7 @@ export function createMemoryBroker(
   clock: Clock,
   events: BrokerEvents,
 ): Broker {
-  const history = createHistory(data.history, rules.history, clock);
-  const names = createNames(data.names, rules.names, clock, events);
-  const refs = createRefs(data.refs, clock);
+  const { history, refs, broker } = createRooms(data, rules, clock, events);
 
   function post(channel: string, { text, user }: Draft): number {
     const message = history.post(channel, text, user);
@@ -60,29 +100,11 @@ export function createMemoryBroker(
   }
 
   return {
-    secret: data.secret,
-    join(channel) {
-      names.join(channel);
-      return history.join(channel);
-    },
-    leave(channel) {
-      history.leave(channel);
-      names.leave(channel);
-    },
+    ...broker,
     publish(channel, draft) {
       const { session, ref, text } = draft;
       if (session === undefined || ref === undefined) return post(channel, draft);
       return postOnce(channel, draft, { channel, session, ref, hash: hashOf(text) });
-    },
-    claim: names.claim,
-    release: names.release,
-    giveUp: names.giveUp,
-    history: history.page,
-    roster: names.roster,
-    renew() {
-      names.expire();
-      history.expire();
-      refs.expire();
     },
     close() {},
   };

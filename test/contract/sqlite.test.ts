@@ -3,7 +3,8 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createSqliteBroker, openSqlite } from "../../src/broker/sqlite.ts";
+import { createSqliteBroker } from "../../src/broker/sqlite.ts";
+import { openSqlite } from "../../src/broker/sqlite-data.ts";
 import { createLog } from "../../src/log.ts";
 import {
   brokerContract,
@@ -197,7 +198,7 @@ describe("sqlite: a file that can not be used is told, and left as it is", () =>
     const path = newFile();
     const store = await openFile(path);
     const script = `
-      import { openSqlite } from ${JSON.stringify(join(import.meta.dir, "../../src/broker/sqlite.ts"))};
+      import { openSqlite } from ${JSON.stringify(join(import.meta.dir, "../../src/broker/sqlite-data.ts"))};
       await openSqlite(${JSON.stringify(path)}, ${JSON.stringify(RULES)}, Date.now)
         .then(() => console.log("opened"), (error) => console.log(error.message));
       process.exit(0);`;
