@@ -23,12 +23,12 @@ import type { Name } from "./protocol/identifiers.ts";
 import { type HistoryQuery, SUBPROTOCOL } from "./protocol/schema.ts";
 import {
   arrive,
+  type Channel,
   type Connection,
   enter,
   heartbeatDue,
   identify,
   leave,
-  newConnection,
   type State,
   sweep,
   unname,
@@ -77,6 +77,28 @@ export interface Edge {
   heartbeat(): void;
   /** Closes every connection with 1001 and keeps their names for them. */
   drain(): void;
+}
+
+/** One literal, since an object that is put together of others takes a third more memory. */
+function newPeer(channel: Channel, v1: boolean, now: number): Peer {
+  return {
+    channel,
+    v1,
+    name: undefined,
+    user: undefined,
+    session: undefined,
+    awaited: false,
+    heardAt: now,
+    framesFullAt: 0,
+    heartbeatsFullAt: 0,
+    refusals: undefined,
+    slot: -1,
+    place: -1,
+    ws: undefined,
+    queue: undefined,
+    paging: false,
+    closed: false,
+  };
 }
 
 /** The topic of those who watch a channel's presence. */
@@ -269,13 +291,7 @@ export function createEdge(parts: EdgeParts): Edge {
     upgrade(request, server, channel) {
       const offers = request.headers.get("sec-websocket-protocol") ?? "";
       const v1 = offers.split(",").some((offer) => offer.trim() === SUBPROTOCOL);
-      const peer: Peer = {
-        ...newConnection(arrive(state.channels, channel), v1, clock()),
-        ws: undefined,
-        queue: undefined,
-        paging: false,
-        closed: false,
-      };
+      const peer = newPeer(arrive(state.channels, channel), v1, clock());
       // Without this header, Bun answers the client's first offer, whatever it is.
       const headers = { "Sec-WebSocket-Protocol": v1 ? SUBPROTOCOL : "" };
       if (server.upgrade(request, { data: peer, headers })) return true;

@@ -100,24 +100,6 @@ export function arrive(channels: Map<string, Channel>, id: string): Channel {
   return channel;
 }
 
-/** A connection that has no name and, until {@link enter}, no heartbeats. */
-export function newConnection(channel: Channel, v1: boolean, now: number): Connection {
-  return {
-    channel,
-    v1,
-    name: undefined,
-    user: undefined,
-    session: undefined,
-    awaited: false,
-    heardAt: now,
-    framesFullAt: 0,
-    heartbeatsFullAt: 0,
-    refusals: undefined,
-    slot: -1,
-    place: -1,
-  };
-}
-
 /**
  * Puts a connection into its channel and among the heartbeats: its first comes after a random part
  * of one interval.

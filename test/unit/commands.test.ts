@@ -2,7 +2,8 @@ import { expect, test } from "bun:test";
 import { decide, type Rules } from "../../src/commands.ts";
 import { rate } from "../../src/limiter.ts";
 import { createSessions } from "../../src/sessions.ts";
-import { arrive, type Connection, identify, newConnection } from "../../src/state.ts";
+import { arrive, type Connection, identify } from "../../src/state.ts";
+import { newConnection } from "../helpers/connection.ts";
 
 const rules: Rules = {
   textLimit: 10,

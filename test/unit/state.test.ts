@@ -8,11 +8,11 @@ import {
   heartbeatDue,
   identify,
   leave,
-  newConnection,
   type State,
   sweep,
   unname,
 } from "../../src/state.ts";
+import { newConnection } from "../helpers/connection.ts";
 
 const INTERVAL = 30_000;
 const ANN = { shown: "Ann", key: "ann" };
