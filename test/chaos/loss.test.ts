@@ -197,7 +197,7 @@ test("no loss, no double, no disorder", async () => {
     DATABASE: join(folder, "loss.sqlite"),
     MESSAGE_RATE: "0",
     HISTORY_LIMIT: "100000",
-    HEARTBEAT_INTERVAL: "1",
+    HEARTBEAT_INTERVAL: "10",
   };
   let shoal: Shoal = await startShoal({ env });
   env.PORT = new URL(shoal.http).port;

@@ -15,7 +15,7 @@ test.each(["source", "binary"] as Program[])(
       DATABASE: join(folder, `${program}.sqlite`),
       MESSAGE_RATE: "0",
       HISTORY_LIMIT: "5000",
-      HEARTBEAT_INTERVAL: "0.2",
+      HEARTBEAT_INTERVAL: "1",
     };
     const first = await startShoal({ program, env });
     const ann = await enter(`${first.ws}/a`, V1);
@@ -90,7 +90,7 @@ test("a full disk: messages are refused, all else goes on, and it mends by itsel
       PORT: "0",
       DATABASE: join(folder, "full.sqlite"),
       MESSAGE_RATE: "0",
-      HEARTBEAT_INTERVAL: "0.3",
+      HEARTBEAT_INTERVAL: "5",
     },
     stdout: "pipe",
   });
