@@ -1,6 +1,6 @@
 import { type ChatMessage, connect } from "../client/client.ts";
 import { createAlerts } from "./alerts.ts";
-import { socketUrl } from "./channel.ts";
+import { pathOf, socketUrl } from "./channel.ts";
 import { createComposer } from "./composer.ts";
 import { eachFrame, find } from "./dom.ts";
 import type { Entry } from "./entries.ts";
@@ -20,7 +20,7 @@ const PAGE = 50;
 
 /** The chat page of one channel: the client library on one side, the parts of the page on the other. */
 export function startChat(channel: string): void {
-  store.visited(channel);
+  if (pathOf(channel) !== undefined) store.visited(channel);
   find("channel", HTMLElement).textContent = channel;
   bindGo(channel);
 
