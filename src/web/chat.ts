@@ -14,6 +14,7 @@ import { mentions } from "./pieces.ts";
 import { createStatus } from "./status.ts";
 import { store } from "./store.ts";
 import { createTabs } from "./tabs.ts";
+import { createUnread, firstNew } from "./unread.ts";
 
 /** How many messages are asked for at once. */
 const PAGE = 50;
@@ -28,10 +29,9 @@ export function startChat(channel: string): void {
   let more = false;
   let loading = false;
   let begun = false;
-  let mark: Entry | undefined;
-  /** The id of the last message that was seen; written once a frame, since that can be slow. */
-  let seen = store.seen(channel);
-  const saveSeen = eachFrame(() => store.setSeen(channel, seen));
+  const unread = createUnread(store.seen(channel));
+  /** Once a frame, since it can be slow. */
+  const saveSeen = eachFrame(() => store.setSeen(channel, unread.seen));
   const chat = connect(socketUrl(location), {
     presence: true,
     history: PAGE,
@@ -58,7 +58,8 @@ export function startChat(channel: string): void {
   );
   const composer = createComposer(channel, {
     send(text) {
-      list.setFresh((mark = undefined));
+      unread.clear();
+      showMark();
       list.toLatest();
       void resumed.then(() => outbox.send(text));
     },
@@ -95,6 +96,7 @@ export function startChat(channel: string): void {
       more = page.more && page.messages.length > 0;
       loading = false;
       list.add(page.messages.map(entryOf));
+      showMark();
     } catch (error) {
       // It is asked for again with the next scroll.
       console.warn("Earlier messages could not be had.", error);
@@ -106,8 +108,12 @@ export function startChat(channel: string): void {
   /** What was seen is not new the next time. */
   function look(): void {
     if (document.hidden || !list.following) return;
-    seen = list.entries.at(-1)?.id ?? seen;
+    unread.look(list.entries.at(-1)?.id ?? 0);
     saveSeen();
+  }
+
+  function showMark(): void {
+    list.setFresh(firstNew(list.entries, unread.after, more));
   }
 
   function showIdentity(): void {
@@ -163,10 +169,8 @@ export function startChat(channel: string): void {
   chat.on("history", (page) => {
     begun = true;
     more = page.more;
-    const entries = page.messages.map(entryOf);
-    mark = seen === 0 ? undefined : entries.find(({ id = 0 }) => id > seen);
-    list.setFresh(mark);
-    list.add(entries);
+    list.add(page.messages.map(entryOf));
+    showMark();
     look();
   });
   chat.on("message", (message) => {
@@ -175,12 +179,10 @@ export function startChat(channel: string): void {
     const watched = list.following && !document.hidden;
     outbox.seen(entry, message.ref);
     list.add([entry]);
-    if (own || watched) {
-      seen = entry.id ?? seen;
-      saveSeen();
-    } else if (mark === undefined || (mark.id ?? 0) <= seen) {
-      list.setFresh((mark = entry));
-    }
+    const { after } = unread;
+    unread.arrived(entry, { own, watched, missed: message.missed === true });
+    if (unread.after !== after) showMark();
+    saveSeen();
     if (own) return;
     live.say(`${entry.user}: ${entry.text}`);
     alerts.arrived(entry, mentions(entry.text, chat.user));

@@ -92,6 +92,34 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the list of the %s", (program
     await bob.close();
   });
 
+  test("many missed messages have a mark above the first, also where that is loaded later", async () => {
+    const bob = await enterAs(`${shoal.ws}/unread`, "bob", V1);
+    await talk(bob, 1, "seen");
+    const { page, close } = await visit(browser, `${shoal.http}/unread`);
+    const marked = page.locator("#rows li", { has: page.locator(".fresh") }).locator(".text");
+    await page.getByText("seen 0", { exact: true }).waitFor();
+
+    // In a tab that one looks at, over a lost connection.
+    await page.context().setOffline(true);
+    await page.locator("#state.offline").waitFor();
+    await talk(bob, 10, "outage");
+    await page.context().setOffline(false);
+    await page.getByText("outage 9", { exact: true }).waitFor();
+    expect(await marked.textContent()).toBe("outage 0");
+
+    // In a tab that is opened again.
+    await page.goto(`${shoal.http}/`);
+    await talk(bob, 80, "away");
+    await page.goto(`${shoal.http}/unread`);
+    await page.getByText("away 79", { exact: true }).waitFor();
+    expect(await marked.count()).toBe(0);
+    await scrollUpTo(page, "away 0");
+    await marked.waitFor();
+    expect(await marked.textContent()).toBe("away 0");
+    await close();
+    await bob.close();
+  });
+
   test("ten thousand messages leave the page quick, and all of them can be read", async () => {
     const bob = await enterAs(`${shoal.ws}/many`, "bob", V1);
     await talk(bob, 1, "start");
