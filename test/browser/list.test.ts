@@ -120,6 +120,26 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the list of the %s", (program
     await bob.close();
   });
 
+  test("a message on its way takes no more room than it does then", async () => {
+    const { page, join, say, sees, close } = await visit(browser, `${shoal.http}/still`);
+    await join("amy");
+    await say("one");
+    await sees("one");
+    // Each height of the rows, as they are changed.
+    await page.evaluate(`{
+      const rows = document.getElementById("rows");
+      window.heights = [rows.offsetHeight];
+      new ResizeObserver(() => {
+        if (heights.at(-1) !== rows.offsetHeight) heights.push(rows.offsetHeight);
+      }).observe(rows);
+    }`);
+    await say("two");
+    await sees("two");
+    await page.evaluate("new Promise((done) => setTimeout(done, 100))");
+    expect(await page.evaluate("heights.length")).toBe(2);
+    await close();
+  });
+
   test("ten thousand messages leave the page quick, and all of them can be read", async () => {
     const bob = await enterAs(`${shoal.ws}/many`, "bob", V1);
     await talk(bob, 1, "start");
