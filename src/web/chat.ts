@@ -26,6 +26,8 @@ export function startChat(channel: string): void {
   bindGo(channel);
 
   let identity = store.identity(channel);
+  /** Whether the name went to somebody else, so that it is not one's own any more. */
+  let lost = false;
   let more = false;
   let loading = false;
   let begun = false;
@@ -47,12 +49,16 @@ export function startChat(channel: string): void {
     hasOlder: () => more && !loading,
     beginning,
     retry: (waiting) => outbox.retry(waiting),
+    edit(waiting) {
+      outbox.discard(waiting);
+      composer.edit(waiting.text);
+    },
     discard: (waiting) => outbox.discard(waiting),
     caughtUp: look,
   });
   const outbox = createOutbox(
     chat,
-    () => chat.user ?? identity?.user ?? "",
+    () => chat.user ?? (lost ? "" : (identity?.user ?? "")),
     (id) => list.entries.some((entry) => entry.id === id),
     () => list.setWaiting(outbox.waiting),
   );
@@ -121,6 +127,8 @@ export function startChat(channel: string): void {
     list.setUser(user);
     menu.setUser(user);
     tabs.setOwn(user);
+    if (user !== undefined) lost = false;
+    outbox.refresh();
     if (user === undefined) return;
     identity = { user, session: chat.session };
     store.setIdentity(channel, identity);
@@ -191,10 +199,14 @@ export function startChat(channel: string): void {
     if (next === undefined) list.setGapAfter(after);
   });
   chat.on("presence", ({ count, names }) => people.set(count, names));
-  chat.on("state", (event) => status.set(event));
+  chat.on("state", (event) => {
+    status.set(event);
+    outbox.refresh();
+  });
   chat.on("limits", ({ text }) => composer.setLimit(text));
   chat.on("session", showSession);
   chat.on("identity", ({ user }) => {
+    lost = user === undefined && identity !== undefined;
     showIdentity();
     if (user !== undefined || identity === undefined) return;
     const fault = "Somebody else has this name now. Choose another one.";

@@ -11,6 +11,8 @@ export interface Composer {
   /** @param keep whether one has a name already, so that one can go back to writing */
   askName(usual: string, options?: { fault?: string; keep?: boolean; focus?: boolean }): void;
   elsewhere(user: string, words: string): void;
+  /** Puts a text back that was sent, before what is written already. */
+  edit(said: string): void;
   setLimit(limit: number): void;
   /** To where one types. */
   focus(): void;
@@ -148,6 +150,12 @@ export function createComposer(channel: string, actions: ComposerActions): Compo
       const shown = nameElement(who);
       find("elsewhere-words", HTMLElement).replaceChildren(make("span", "", before, shown, after));
       only(other);
+    },
+    edit(said) {
+      text.value = text.value === "" ? said : `${said}\n${text.value}`;
+      store.setDraft(channel, text.value);
+      fit();
+      composer.focus();
     },
     setLimit(next) {
       limit = next;

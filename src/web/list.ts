@@ -33,6 +33,7 @@ export interface ListActions {
   /** What stands above the first message. */
   beginning(): string;
   retry(waiting: Waiting): void;
+  edit(waiting: Waiting): void;
   discard(waiting: Waiting): void;
   /** Told when the latest message comes into sight. */
   caughtUp(): void;
