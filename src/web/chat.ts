@@ -18,6 +18,8 @@ import { createUnread, firstNew } from "./unread.ts";
 
 /** How many messages are asked for at once. */
 const PAGE = 50;
+/** Milliseconds that another tab gets to be reloaded. */
+const RELOAD = 2000;
 
 /** The chat page of one channel: the client library on one side, the parts of the page on the other. */
 export function startChat(channel: string): void {
@@ -43,7 +45,10 @@ export function startChat(channel: string): void {
   const status = createStatus(live.say);
   const alerts = createAlerts(channel);
   const people = createPeople();
-  const tabs = createTabs(channel);
+  const tabs = createTabs(channel, {
+    // A tab that is reloaded gets its name back.
+    freed: (name) => void setTimeout(() => name === identity?.user && void lookAgain(), RELOAD),
+  });
   const list = createList({
     older: () => void loadOlder(),
     hasOlder: () => more && !loading,
@@ -71,6 +76,7 @@ export function startChat(channel: string): void {
     },
     join,
     takeOver: () => void takeOver().then(composer.focus),
+    lookAgain: () => void lookAgain(),
     page: (screens) => list.page(screens),
   });
   const menu = bindMenu({
@@ -160,6 +166,16 @@ export function startChat(channel: string): void {
     void takeOver();
   }
 
+  /** Goes on here where no other tab talks any more. */
+  async function lookAgain(): Promise<void> {
+    const user = identity?.user;
+    if (user === undefined || !composer.isElsewhere) return;
+    if ((await tabs.talks(user)) || !composer.isElsewhere) return;
+    // Whoever gave the name up there does not want it back here.
+    if (store.identity(channel) === undefined) composer.askName(user);
+    else await takeOver();
+  }
+
   async function takeOver(): Promise<void> {
     const user = identity?.user ?? "";
     const fault = await join(user);
@@ -225,6 +241,8 @@ export function startChat(channel: string): void {
   }
 
   document.addEventListener("visibilitychange", look);
+  // A tab that crashed has told nobody.
+  window.addEventListener("focus", () => void lookAgain());
   window.addEventListener("beforeunload", (event) => {
     if (outbox.waiting.some(({ state }) => state !== "sent")) event.preventDefault();
   });
