@@ -125,7 +125,9 @@ export function startChat(channel: string): void {
   }
 
   function showMark(): void {
-    list.setFresh(firstNew(list.entries, unread.after, more));
+    const mark = firstNew(list.entries, unread.after, more);
+    const first = list.entries[0]?.id ?? 0;
+    list.setFresh(mark, mark === undefined && first > (unread.after ?? Infinity));
   }
 
   function showIdentity(): void {

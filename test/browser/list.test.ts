@@ -113,9 +113,14 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the list of the %s", (program
     await page.goto(`${shoal.http}/unread`);
     await page.getByText("away 79", { exact: true }).waitFor();
     expect(await marked.count()).toBe(0);
-    await scrollUpTo(page, "away 0");
+    await page.getByText("More new above").click();
+    await page.getByText("80 new above").click();
     await marked.waitFor();
     expect(await marked.textContent()).toBe("away 0");
+    await page.locator("#above").waitFor({ state: "hidden" });
+    const list = (await page.locator("#list").boundingBox())!;
+    const first = (await page.getByText("away 0", { exact: true }).boundingBox())!;
+    expect(first.y).toBeWithin(list.y, list.y + list.height / 2);
     await close();
     await bob.close();
   });
