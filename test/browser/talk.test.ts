@@ -172,6 +172,20 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await close();
   });
 
+  test("no recent channel leads off the server", async () => {
+    const { page, close } = await visit(browser, `${shoal.http}//example.com/x`);
+    await page.locator("#state.open").waitFor();
+    await page.goto(`${shoal.http}/..%2Fx`);
+    await page.locator("#state.open").waitFor();
+    await page.goto(`${shoal.http}/`);
+    const links = page.locator("#recent-channels a");
+    expect(await links.count()).toBe(1);
+    await links.click();
+    await page.waitForURL(`${shoal.http}/%2Fexample.com/x`);
+    await page.locator("#channel", { hasText: "/example.com/x" }).waitFor();
+    await close();
+  });
+
   test("mentions are notified of only when asked for, and only while one looks elsewhere", async () => {
     const url = `${shoal.http}/notified`;
     const amy = await visit(browser, "about:blank");
