@@ -18,6 +18,8 @@ export interface ChatMessage {
   prev?: number;
   /** On a message that this client has sent: what send() has returned. */
   ref?: string;
+  /** Whether it comes late, from the history: mostly since there was no connection when it was said. */
+  missed?: true;
 }
 
 export interface StateEvent {

@@ -275,13 +275,13 @@ export function connect(url: string | URL, options: ChatOptions = {}): Chat {
 
   // The messages
 
-  function deliver(fields: MessageFields): void {
+  function deliver(fields: MessageFields, missed: boolean): void {
     const first = messages.asks[0];
     const own = first?.as === fields.user && textOf(first) === fields.text;
     const known = fields.id === undefined ? undefined : acknowledged.get(fields.id);
     const ref = known ?? (own ? refOf(first) : undefined);
     if (fields.id !== undefined) acknowledged.delete(fields.id);
-    emit("message", toMessage(fields, ref));
+    emit("message", { ...toMessage(fields, ref), ...(missed ? { missed } : {}) });
     if (plain && own && messages.busy) answered(messages, { type: "message", ...fields });
   }
 

@@ -39,7 +39,8 @@ export interface InboxOptions {
   /** Asks for a page of history; the answer is undefined where that was refused for good. */
   readonly ask: (query: PageQuery, then: (page: HistoryFrame | undefined) => void) => void;
   readonly onFirst: (page: HistoryFrame) => void;
-  readonly onMessage: (fields: MessageFields) => void;
+  /** @param missed whether it is one that the server had to be asked for */
+  readonly onMessage: (fields: MessageFields, missed: boolean) => void;
   readonly onGap: (gap: GapEvent) => void;
 }
 
@@ -103,7 +104,7 @@ export function createInbox(options: InboxOptions): Inbox {
       const { messages = [], gap, more } = page ?? {};
       const known = messages.length > 0 || held?.some(({ id }) => id > last);
       if (gap === "true" && known !== true) missed();
-      messages.forEach(take);
+      for (const message of messages) take(message, true);
       if (messages.length > 0 && more === "true") resume(held ?? []);
       else letGo();
     });
@@ -112,16 +113,16 @@ export function createInbox(options: InboxOptions): Inbox {
   function letGo(): void {
     const come = held ?? [];
     held = undefined;
-    come.forEach(take);
+    for (const message of come) take(message);
   }
 
   /** The next of the chain, or what comes in its place. */
-  function take(message: ChainedMessage): void {
+  function take(message: ChainedMessage, missed = false): void {
     const verdict = judge(last, message);
     if (verdict === "double") return;
     if (verdict === "gap") onGap({ after: last, next: message.id });
     last = message.id;
-    onMessage(message);
+    onMessage(message, missed);
   }
 
   /** Messages are missing up to the last that is known of. */
@@ -136,7 +137,7 @@ export function createInbox(options: InboxOptions): Inbox {
     },
     enter,
     message(fields) {
-      if (plain) return onMessage(fields);
+      if (plain) return onMessage(fields, false);
       const message = fields as ChainedMessage;
       tail = message.id;
       if (held !== undefined) held.push(message);

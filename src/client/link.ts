@@ -59,6 +59,8 @@ export function createLink({ url, Socket, random, onFrame, onState }: LinkOption
   /** Whether the handshake of the present connection was answered. */
   let opened = false;
   let enteredAt: number | undefined;
+  /** Whether the server has said that it stops, and none has been there since. */
+  let stopping = false;
   let tries = 0;
   let retryTimer: Timer;
   /** Milliseconds without a word after which the connection is dead; 0 where that is not known. */
@@ -87,12 +89,13 @@ export function createLink({ url, Socket, random, onFrame, onState }: LinkOption
     made.onclose = ({ code }) => {
       if (socket !== made) return;
       drop();
+      stopping ||= code === 1001;
       if (!opened && !offerTaken) {
         // The server is down, or it does not know the subprotocol: see at once whether it is that.
         offering = !offering;
         if (!offering) return open();
       }
-      retry(code === 1001 ? "stopping" : "lost");
+      retry();
     };
   }
 
@@ -108,7 +111,8 @@ export function createLink({ url, Socket, random, onFrame, onState }: LinkOption
     dropped?.close();
   }
 
-  function retry(reason: "stopping" | "lost"): void {
+  function retry(): void {
+    const reason = stopping ? "stopping" : "lost";
     const wait = backoff(tries++, random);
     retryTimer = setTimeout(open, wait);
     onState(isOffline() ? "offline" : "waiting", { retryAt: Date.now() + wait, reason });
@@ -116,7 +120,7 @@ export function createLink({ url, Socket, random, onFrame, onState }: LinkOption
 
   function lose(): void {
     drop();
-    retry("lost");
+    retry();
   }
 
   /** Something was heard: waits for the next. */
@@ -151,6 +155,7 @@ export function createLink({ url, Socket, random, onFrame, onState }: LinkOption
     entered(heartbeat) {
       offerTaken ||= heartbeat !== undefined;
       enteredAt = performance.now();
+      stopping = false;
       interval = (heartbeat ?? 0) * 1000;
       silence = interval && Math.max(SILENCE.least, interval * SILENCE.intervals);
       listen();

@@ -44,10 +44,28 @@ export async function screen(options: ScreenOptions): Promise<number> {
   /** Draws the input line anew, and before it what is to stand above it. */
   function draw(above = ""): void {
     if (ended) return void output.write(above);
-    const prompt = `${clean(chat.user ?? "")}> `;
+    const prompt = `${countdown()}${clean(chat.user ?? "")}> `;
     const start = Bun.stringWidth(prompt);
     const { text, cursor } = view(line, Math.max(output.columns - start, 2));
     output.write(`\r\x1b[K${above}${prompt}${text}\x1b[${start + cursor + 1}G`);
+  }
+
+  /** When the next try to connect is due, and what draws the seconds until then. */
+  let retryAt: number | undefined;
+  let ticking: ReturnType<typeof setInterval> | undefined;
+
+  /** What stands before the prompt while there is no connection. */
+  function countdown(): string {
+    if (retryAt === undefined) return "";
+    const seconds = Math.ceil((retryAt - Date.now()) / 1000);
+    return seconds > 0 ? `(again in ${seconds} s) ` : "(again now) ";
+  }
+
+  function count(until: number | undefined): void {
+    clearInterval(ticking);
+    retryAt = until;
+    if (until !== undefined) ticking = setInterval(() => draw(), 1000);
+    draw();
   }
 
   function print(lines: string): void {
@@ -66,7 +84,9 @@ export async function screen(options: ScreenOptions): Promise<number> {
     print(screenLine(message, colours));
   }
 
-  function onState({ state, reason }: StateEvent): void {
+  function onState({ state, reason, ...more }: StateEvent): void {
+    // While it tries, the last words stand.
+    if (state !== "connecting") count(more.retryAt);
     if (state === "open") return tell(`Connected to ${url.href}`);
     if (state === "offline") return tell("This device is offline. Waiting for the network...");
     if (state !== "waiting") return;

@@ -6,8 +6,17 @@ export function channelAt(pathname: string): string | undefined {
   return id === "" ? undefined : id.replace(/\/$/, "");
 }
 
-export function pathOf(channel: string): string {
-  return `/${channel.split("/").map(encodeURIComponent).join("/")}`;
+/**
+ * The path of a channel, which stays on this server whatever the channel is called; undefined where
+ * a URL can not have it: one with a part that is `.` or `..`, which every browser resolves.
+ */
+export function pathOf(channel: string): string | undefined {
+  if (channel.split("/").some((part) => part === "." || part === "..")) return undefined;
+  const path = channel.split("/").map(encodeURIComponent).join("/");
+  // Behind the first slash, a second one would begin a host.
+  const outer = path.replace(/^\/+|\/+$/g, (slashes) => "%2F".repeat(slashes.length));
+  // The last slash of a path is none of the channel's.
+  return `/${outer}${channel.endsWith("/") ? "/" : ""}`;
 }
 
 const LONGEST = 128;
@@ -23,13 +32,12 @@ export function channelFor(typed: string): { path: string } | { fault: string } 
   if ([...channel].length > LONGEST)
     return { fault: "A channel's name has at most 128 characters." };
   if (/^-(\/|$)/.test(channel)) return { fault: "Names that begin with -/ belong to the server." };
-  if (channel.split("/").some((part) => part === "." || part === "..")) {
-    return { fault: "A part of a channel's name can not be . or .. alone." };
-  }
   if (/[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}]/u.test(channel)) {
     return { fault: "A channel's name has no control or text direction characters." };
   }
-  return { path: pathOf(channel) };
+  const path = pathOf(channel);
+  if (path === undefined) return { fault: "A part of a channel's name can not be . or .. alone." };
+  return { path };
 }
 
 /** The address that one connects to for the page's own. */

@@ -1,6 +1,6 @@
 import { type ChatMessage, connect } from "../client/client.ts";
 import { createAlerts } from "./alerts.ts";
-import { socketUrl } from "./channel.ts";
+import { pathOf, socketUrl } from "./channel.ts";
 import { createComposer } from "./composer.ts";
 import { eachFrame, find } from "./dom.ts";
 import type { Entry } from "./entries.ts";
@@ -14,24 +14,28 @@ import { mentions } from "./pieces.ts";
 import { createStatus } from "./status.ts";
 import { store } from "./store.ts";
 import { createTabs } from "./tabs.ts";
+import { createUnread, firstNew } from "./unread.ts";
 
 /** How many messages are asked for at once. */
 const PAGE = 50;
+/** Milliseconds that another tab gets to be reloaded. */
+const RELOAD = 2000;
 
 /** The chat page of one channel: the client library on one side, the parts of the page on the other. */
 export function startChat(channel: string): void {
-  store.visited(channel);
+  if (pathOf(channel) !== undefined) store.visited(channel);
   find("channel", HTMLElement).textContent = channel;
   bindGo(channel);
 
   let identity = store.identity(channel);
+  /** Whether the name went to somebody else, so that it is not one's own any more. */
+  let lost = false;
   let more = false;
   let loading = false;
   let begun = false;
-  let mark: Entry | undefined;
-  /** The id of the last message that was seen; written once a frame, since that can be slow. */
-  let seen = store.seen(channel);
-  const saveSeen = eachFrame(() => store.setSeen(channel, seen));
+  const unread = createUnread(store.seen(channel));
+  /** Once a frame, since it can be slow. */
+  const saveSeen = eachFrame(() => store.setSeen(channel, unread.seen));
   const chat = connect(socketUrl(location), {
     presence: true,
     history: PAGE,
@@ -41,29 +45,38 @@ export function startChat(channel: string): void {
   const status = createStatus(live.say);
   const alerts = createAlerts(channel);
   const people = createPeople();
-  const tabs = createTabs(channel);
+  const tabs = createTabs(channel, {
+    // A tab that is reloaded gets its name back.
+    freed: (name) => void setTimeout(() => name === identity?.user && void lookAgain(), RELOAD),
+  });
   const list = createList({
     older: () => void loadOlder(),
     hasOlder: () => more && !loading,
     beginning,
     retry: (waiting) => outbox.retry(waiting),
+    edit(waiting) {
+      outbox.discard(waiting);
+      composer.edit(waiting.text);
+    },
     discard: (waiting) => outbox.discard(waiting),
     caughtUp: look,
   });
   const outbox = createOutbox(
     chat,
-    () => chat.user ?? identity?.user ?? "",
+    () => chat.user ?? (lost ? "" : (identity?.user ?? "")),
     (id) => list.entries.some((entry) => entry.id === id),
     () => list.setWaiting(outbox.waiting),
   );
   const composer = createComposer(channel, {
     send(text) {
-      list.setFresh((mark = undefined));
+      unread.clear();
+      showMark();
       list.toLatest();
       void resumed.then(() => outbox.send(text));
     },
     join,
     takeOver: () => void takeOver().then(composer.focus),
+    lookAgain: () => void lookAgain(),
     page: (screens) => list.page(screens),
   });
   const menu = bindMenu({
@@ -95,6 +108,7 @@ export function startChat(channel: string): void {
       more = page.more && page.messages.length > 0;
       loading = false;
       list.add(page.messages.map(entryOf));
+      showMark();
     } catch (error) {
       // It is asked for again with the next scroll.
       console.warn("Earlier messages could not be had.", error);
@@ -106,8 +120,14 @@ export function startChat(channel: string): void {
   /** What was seen is not new the next time. */
   function look(): void {
     if (document.hidden || !list.following) return;
-    seen = list.entries.at(-1)?.id ?? seen;
+    unread.look(list.entries.at(-1)?.id ?? 0);
     saveSeen();
+  }
+
+  function showMark(): void {
+    const mark = firstNew(list.entries, unread.after, more);
+    const first = list.entries[0]?.id ?? 0;
+    list.setFresh(mark, mark === undefined && first > (unread.after ?? Infinity));
   }
 
   function showIdentity(): void {
@@ -115,6 +135,8 @@ export function startChat(channel: string): void {
     list.setUser(user);
     menu.setUser(user);
     tabs.setOwn(user);
+    if (user !== undefined) lost = false;
+    outbox.refresh();
     if (user === undefined) return;
     identity = { user, session: chat.session };
     store.setIdentity(channel, identity);
@@ -146,6 +168,16 @@ export function startChat(channel: string): void {
     void takeOver();
   }
 
+  /** Goes on here where no other tab talks any more. */
+  async function lookAgain(): Promise<void> {
+    const user = identity?.user;
+    if (user === undefined || !composer.isElsewhere) return;
+    if ((await tabs.talks(user)) || !composer.isElsewhere) return;
+    // Whoever gave the name up there does not want it back here.
+    if (store.identity(channel) === undefined) composer.askName(user);
+    else await takeOver();
+  }
+
   async function takeOver(): Promise<void> {
     const user = identity?.user ?? "";
     const fault = await join(user);
@@ -163,10 +195,8 @@ export function startChat(channel: string): void {
   chat.on("history", (page) => {
     begun = true;
     more = page.more;
-    const entries = page.messages.map(entryOf);
-    mark = seen === 0 ? undefined : entries.find(({ id = 0 }) => id > seen);
-    list.setFresh(mark);
-    list.add(entries);
+    list.add(page.messages.map(entryOf));
+    showMark();
     look();
   });
   chat.on("message", (message) => {
@@ -175,12 +205,10 @@ export function startChat(channel: string): void {
     const watched = list.following && !document.hidden;
     outbox.seen(entry, message.ref);
     list.add([entry]);
-    if (own || watched) {
-      seen = entry.id ?? seen;
-      saveSeen();
-    } else if (mark === undefined || (mark.id ?? 0) <= seen) {
-      list.setFresh((mark = entry));
-    }
+    const { after } = unread;
+    unread.arrived(entry, { own, watched, missed: message.missed === true });
+    if (unread.after !== after) showMark();
+    saveSeen();
     if (own) return;
     live.say(`${entry.user}: ${entry.text}`);
     alerts.arrived(entry, mentions(entry.text, chat.user));
@@ -189,10 +217,14 @@ export function startChat(channel: string): void {
     if (next === undefined) list.setGapAfter(after);
   });
   chat.on("presence", ({ count, names }) => people.set(count, names));
-  chat.on("state", (event) => status.set(event));
+  chat.on("state", (event) => {
+    status.set(event);
+    outbox.refresh();
+  });
   chat.on("limits", ({ text }) => composer.setLimit(text));
   chat.on("session", showSession);
   chat.on("identity", ({ user }) => {
+    lost = user === undefined && identity !== undefined;
     showIdentity();
     if (user !== undefined || identity === undefined) return;
     const fault = "Somebody else has this name now. Choose another one.";
@@ -211,6 +243,8 @@ export function startChat(channel: string): void {
   }
 
   document.addEventListener("visibilitychange", look);
+  // A tab that crashed has told nobody.
+  window.addEventListener("focus", () => void lookAgain());
   window.addEventListener("beforeunload", (event) => {
     if (outbox.waiting.some(({ state }) => state !== "sent")) event.preventDefault();
   });

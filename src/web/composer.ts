@@ -11,6 +11,10 @@ export interface Composer {
   /** @param keep whether one has a name already, so that one can go back to writing */
   askName(usual: string, options?: { fault?: string; keep?: boolean; focus?: boolean }): void;
   elsewhere(user: string, words: string): void;
+  /** Whether it says that another tab talks. */
+  readonly isElsewhere: boolean;
+  /** Puts a text back that was sent, before what is written already. */
+  edit(said: string): void;
   setLimit(limit: number): void;
   /** To where one types. */
   focus(): void;
@@ -21,6 +25,8 @@ export interface ComposerActions {
   /** @returns why the name can not be had, or undefined once it is */
   join(name: string): Promise<string | undefined>;
   takeOver(): void;
+  /** Sees whether another tab still talks. */
+  lookAgain(): void;
   /** Scrolls the list by screens. */
   page(screens: number): void;
 }
@@ -38,9 +44,12 @@ export function createComposer(channel: string, actions: ComposerActions): Compo
   const keeper = find("keep", HTMLButtonElement);
   const fault = find("name-fault", HTMLElement);
   const other = find("elsewhere", HTMLElement);
+  const taker = find("take-over", HTMLButtonElement);
   let limit = Number.POSITIVE_INFINITY;
   let user = "";
   let asking = false;
+  /** Where one goes back to when one takes no other name. */
+  let back: HTMLElement = writing;
 
   function only(shown: HTMLElement): void {
     for (const part of [writing, naming, other]) part.hidden = part !== shown;
@@ -118,12 +127,14 @@ export function createComposer(channel: string, actions: ComposerActions): Compo
     if (key === "Escape" && !keeper.hidden) keeper.click();
   });
   keeper.addEventListener("click", () => {
-    composer.write(user);
-    text.focus();
+    if (back === writing) composer.write(user);
+    only(back);
+    (back === writing ? text : taker).focus();
+    if (back === other) actions.lookAgain();
   });
-  find("take-over", HTMLButtonElement).addEventListener("click", () => actions.takeOver());
+  taker.addEventListener("click", () => actions.takeOver());
   find("other-name", HTMLButtonElement).addEventListener("click", () => {
-    composer.askName("", { focus: true });
+    composer.askName("", { keep: true, focus: true });
   });
 
   const composer: Composer = {
@@ -134,6 +145,7 @@ export function createComposer(channel: string, actions: ComposerActions): Compo
       fit();
     },
     askName(usual, { fault: words = "", keep = false, focus = false } = {}) {
+      if (naming.hidden) back = other.hidden ? writing : other;
       name.value = usual;
       keeper.hidden = !keep;
       setFault(words);
@@ -148,6 +160,15 @@ export function createComposer(channel: string, actions: ComposerActions): Compo
       const shown = nameElement(who);
       find("elsewhere-words", HTMLElement).replaceChildren(make("span", "", before, shown, after));
       only(other);
+    },
+    get isElsewhere() {
+      return !other.hidden;
+    },
+    edit(said) {
+      text.value = text.value === "" ? said : `${said}\n${text.value}`;
+      store.setDraft(channel, text.value);
+      fit();
+      composer.focus();
     },
     setLimit(next) {
       limit = next;

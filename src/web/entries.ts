@@ -13,8 +13,12 @@ export interface Entry {
 export interface Waiting extends Entry {
   readonly ref: string;
   readonly state: "sending" | "sent" | "failed";
+  /** Whether it can not be sent now: there is no connection, or no name. */
+  readonly held?: boolean;
   /** Why it was refused. */
   readonly reason?: string;
+  /** Whether it would be refused again as it is. */
+  readonly hopeless?: boolean;
 }
 
 /** What is drawn above an entry. */

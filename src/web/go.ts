@@ -26,12 +26,14 @@ export function bindGo(here?: string): HTMLInputElement {
   });
 
   const recent = store.channels().filter((channel) => channel !== here);
-  find("recent", HTMLElement).hidden = recent.length === 0;
-  const links = recent.map((channel) => {
+  const links = recent.flatMap((channel) => {
+    const path = pathOf(channel);
+    if (path === undefined) return [];
     const link = make("a", "", make("span", "hash", "# "), make("bdi", "", channel));
-    link.href = pathOf(channel);
-    return make("li", "", link);
+    link.href = path;
+    return [make("li", "", link)];
   });
+  find("recent", HTMLElement).hidden = links.length === 0;
   find("recent-channels", HTMLElement).replaceChildren(...links);
   return which;
 }

@@ -15,8 +15,12 @@ export interface List {
   add(fresh: readonly Entry[]): void;
   /** Draws what is on its way below everything else. */
   setWaiting(waiting: readonly Waiting[]): void;
-  /** Draws the mark for what is new above an entry. */
-  setFresh(entry: Entry | undefined): void;
+  /**
+   * Draws the mark for what is new above an entry.
+   *
+   * @param further whether what is new begins above everything that is there yet
+   */
+  setFresh(entry: Entry | undefined, further?: boolean): void;
   /** Draws a line after the last entry where something is known to be missing. */
   setGapAfter(id: number): void;
   setUser(user: string | undefined): void;
@@ -33,6 +37,7 @@ export interface ListActions {
   /** What stands above the first message. */
   beginning(): string;
   retry(waiting: Waiting): void;
+  edit(waiting: Waiting): void;
   discard(waiting: Waiting): void;
   /** Told when the latest message comes into sight. */
   caughtUp(): void;
@@ -50,6 +55,7 @@ export function createList(actions: ListActions): List {
   const rows = find("rows", HTMLElement);
   const beginning = find("beginning", HTMLElement);
   const ending = find("ending", HTMLElement);
+  const above = find("above", HTMLButtonElement);
   const below = find("below", HTMLButtonElement);
   const entries: Entry[] = [];
   /** The rows in the DOM, and what they were drawn from. */
@@ -61,6 +67,9 @@ export function createList(actions: ListActions): List {
   let unseen = 0;
   let user: string | undefined;
   let fresh: Entry | undefined;
+  let freshFurther = false;
+  /** Whether the mark was in sight, so that one knows of it. */
+  let freshSeen = false;
   let gapAfter: number | undefined;
   const paint = eachFrame(() => keepingPlace(draw));
 
@@ -72,6 +81,7 @@ export function createList(actions: ListActions): List {
     if (following) root.scrollTop = root.scrollHeight;
     else if (anchor?.isConnected) root.scrollTop += anchor.getBoundingClientRect().top - top;
     showBelow();
+    showAbove();
     if (root.scrollTop < NEAR) up();
   }
 
@@ -134,6 +144,32 @@ export function createList(actions: ListActions): List {
     below.textContent = unseen === 0 ? "To the latest" : `${count(unseen, "new", "new")} below`;
   }
 
+  function showAbove(): void {
+    const at = fresh === undefined ? -1 : entries.lastIndexOf(fresh);
+    const row = fresh === undefined ? undefined : drawn.get(fresh)?.row;
+    const bottom = row?.getBoundingClientRect().bottom ?? -Infinity;
+    const isAbove = at >= 0 && (at < from || bottom < root.getBoundingClientRect().top);
+    freshSeen ||= at >= 0 && !isAbove;
+    above.hidden = !freshFurther && (freshSeen || !isAbove);
+    above.textContent = freshFurther
+      ? "More new above"
+      : `${count(entries.length - at, "new", "new")} above`;
+  }
+
+  /** To the mark, or to the top where it is not loaded yet, which loads more. */
+  function toFresh(): void {
+    const at = fresh === undefined ? 0 : entries.lastIndexOf(fresh);
+    following = false;
+    if (at < from) {
+      from = Math.max(0, at - STEP);
+      to = Math.min(entries.length, from + MOST);
+    }
+    keepingPlace(draw);
+    const row = fresh === undefined ? undefined : drawn.get(fresh)?.row;
+    if (row === undefined) root.scrollTop = 0;
+    else row.scrollIntoView({ block: "start" });
+  }
+
   function onScroll(): void {
     const rest = root.scrollHeight - root.scrollTop - root.clientHeight;
     const was = following;
@@ -145,6 +181,7 @@ export function createList(actions: ListActions): List {
     if (root.scrollTop < NEAR) up();
     else if (rest < NEAR && to < entries.length) down();
     showBelow();
+    showAbove();
   }
 
   function up(): void {
@@ -175,6 +212,10 @@ export function createList(actions: ListActions): List {
   }
 
   root.addEventListener("scroll", eachFrame(onScroll), { passive: true });
+  above.addEventListener("click", () => {
+    toFresh();
+    root.focus({ preventScroll: true });
+  });
   below.addEventListener("click", () => {
     toLatest();
     root.focus({ preventScroll: true });
@@ -210,8 +251,10 @@ export function createList(actions: ListActions): List {
       waiting = next;
       paint();
     },
-    setFresh(entry) {
+    setFresh(entry, further = false) {
+      if (entry !== fresh) freshSeen = false;
       fresh = entry;
+      freshFurther = further;
       paint();
     },
     setGapAfter(id) {

@@ -7,13 +7,18 @@ export interface Outbox {
   readonly waiting: readonly Waiting[];
   send(text: string): void;
   retry(waiting: Waiting): void;
+  /** The name or the connection has changed. */
+  refresh(): void;
   discard(waiting: Waiting): void;
   /** A message of the channel: what was one's own on its way is then no longer. */
   seen(entry: Entry, ref: string | undefined): void;
 }
 
+/** What one can do about it is to write it anew. */
+const HOPELESS = new Set(["text_too_long", "text_blank"]);
+
 /**
- * @param user one's own name
+ * @param user one's own name; empty while one has none
  * @param wasSeen whether a message with this id is among those of the channel
  * @param changed is called when something of it is to be drawn anew
  */
@@ -24,12 +29,14 @@ export function createOutbox(
   changed: () => void,
 ): Outbox {
   let waiting: Waiting[] = [];
+  const held = () => chat.state !== "open" || user() === "";
 
   function settled(ref: string, sent: Sent): void {
     waiting = waiting.flatMap((one): Waiting[] => {
       if (one.ref !== ref) return [one];
       if (!sent.ok) {
-        return [{ ...one, state: "failed", reason: refusalWords(sent.code, sent.message) }];
+        const reason = refusalWords(sent.code, sent.message);
+        return [{ ...one, state: "failed", reason, hopeless: HOPELESS.has(sent.code) }];
       }
       return sent.id !== undefined && wasSeen(sent.id)
         ? []
@@ -44,13 +51,21 @@ export function createOutbox(
     },
     send(text) {
       const { ref, sent } = chat.send(text);
-      waiting = [...waiting, { ref, text, user: user(), time: Date.now(), state: "sending" }];
+      const now: Waiting = { ref, text, user: user(), time: Date.now(), state: "sending" };
+      waiting = [...waiting, { ...now, held: held() }];
       changed();
       void sent.then((result) => settled(ref, result));
     },
     retry(one) {
       outbox.discard(one);
       outbox.send(one.text);
+    },
+    refresh() {
+      const next = { user: user(), held: held() };
+      const differs = (one: Waiting) => one.user !== next.user || one.held !== next.held;
+      if (!waiting.some((one) => one.state === "sending" && differs(one))) return;
+      waiting = waiting.map((one) => (one.state === "sending" ? { ...one, ...next } : one));
+      changed();
     },
     discard({ ref }) {
       waiting = waiting.filter((one) => one.ref !== ref);

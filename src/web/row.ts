@@ -22,7 +22,8 @@ export function rowOf({ before, entry, lead, fresh, user }: RowParts): HTMLLIEle
   }
   if (fresh) row.append(rule("fresh", "New messages"));
   if (lead.head) {
-    row.append(make("p", "who", nameElement(entry.user), timeOf(entry.time)));
+    const name = entry.user === "" ? [] : [nameElement(entry.user)];
+    row.append(make("p", "who", ...name, timeOf(entry.time)));
     row.classList.add("head");
   }
   const text = make("p", "text", ...piecesOf(entry.text, user).map(nodeOf));
@@ -38,6 +39,8 @@ export function rowOf({ before, entry, lead, fresh, user }: RowParts): HTMLLIEle
 
 export interface WaitingActions {
   retry(waiting: Waiting): void;
+  /** To write it anew. */
+  edit(waiting: Waiting): void;
   discard(waiting: Waiting): void;
 }
 
@@ -49,11 +52,17 @@ export function waitingRowOf(
 ): HTMLLIElement {
   const row = rowOf(parts);
   row.classList.add("waiting", waiting.state);
-  if (waiting.state === "sending") row.append(make("p", "progress", "Sending…"));
+  if (waiting.held === true) row.classList.add("held");
+  if (waiting.state === "sending") {
+    row.append(make("p", "progress", waiting.held === true ? "Waiting to send" : "Sending…"));
+  }
   if (waiting.state === "failed") {
     const reason = make("span", "", `Not sent. ${waiting.reason ?? ""}`);
     reason.dir = "auto";
-    const again = button("Try again", () => actions.retry(waiting));
+    const again =
+      waiting.hopeless === true
+        ? button("Edit", () => actions.edit(waiting))
+        : button("Try again", () => actions.retry(waiting));
     const away = button("Discard", () => actions.discard(waiting));
     row.append(make("p", "failure", reason, again, away));
   }

@@ -10,6 +10,11 @@ export interface Tabs {
   setOwn(name: string | undefined): void;
 }
 
+export interface TabsOptions {
+  /** A tab talks under this name no more: it was closed, or goes on under another one. */
+  readonly freed: (name: string) => void;
+}
+
 /**
  * Longest wait for another tab's word, in milliseconds: where a lock says that there may be one, or
  * where there are no locks, as without https. A frozen tab says none.
@@ -17,11 +22,11 @@ export interface Tabs {
 const WAIT = { locked: 2000, unknown: 400 };
 
 interface Word {
-  readonly kind: "asks" | "talks";
+  readonly kind: "asks" | "talks" | "frees";
   readonly name: string;
 }
 
-export function createTabs(channel: string): Tabs {
+export function createTabs(channel: string, { freed }: TabsOptions): Tabs {
   // Not there without https, whatever the types say.
   const locks = navigator.locks as LockManager | undefined;
   const bus = new BroadcastChannel(`shoal:${channel}`);
@@ -33,7 +38,12 @@ export function createTabs(channel: string): Tabs {
 
   bus.addEventListener("message", ({ data }: MessageEvent<Word>) => {
     if (data.kind === "talks") for (const heard of waiting) heard(data.name);
+    else if (data.kind === "frees") freed(data.name);
     else if (own === data.name) say({ kind: "talks", name: data.name });
+  });
+
+  window.addEventListener("pagehide", () => {
+    if (own !== undefined) say({ kind: "frees", name: own });
   });
 
   async function mayTalk(name: string): Promise<boolean> {
@@ -64,6 +74,7 @@ export function createTabs(channel: string): Tabs {
     },
     setOwn(name) {
       if (name === own) return;
+      if (own !== undefined) say({ kind: "frees", name: own });
       own = name;
       release();
       if (name === undefined) return;

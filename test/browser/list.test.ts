@@ -92,6 +92,59 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the list of the %s", (program
     await bob.close();
   });
 
+  test("many missed messages have a mark above the first, also where that is loaded later", async () => {
+    const bob = await enterAs(`${shoal.ws}/unread`, "bob", V1);
+    await talk(bob, 1, "seen");
+    const { page, close } = await visit(browser, `${shoal.http}/unread`);
+    const marked = page.locator("#rows li", { has: page.locator(".fresh") }).locator(".text");
+    await page.getByText("seen 0", { exact: true }).waitFor();
+
+    // In a tab that one looks at, over a lost connection.
+    await page.context().setOffline(true);
+    await page.locator("#state.offline").waitFor();
+    await talk(bob, 10, "outage");
+    await page.context().setOffline(false);
+    await page.getByText("outage 9", { exact: true }).waitFor();
+    expect(await marked.textContent()).toBe("outage 0");
+
+    // In a tab that is opened again.
+    await page.goto(`${shoal.http}/`);
+    await talk(bob, 80, "away");
+    await page.goto(`${shoal.http}/unread`);
+    await page.getByText("away 79", { exact: true }).waitFor();
+    expect(await marked.count()).toBe(0);
+    await page.getByText("More new above").click();
+    await page.getByText("80 new above").click();
+    await marked.waitFor();
+    expect(await marked.textContent()).toBe("away 0");
+    await page.locator("#above").waitFor({ state: "hidden" });
+    const list = (await page.locator("#list").boundingBox())!;
+    const first = (await page.getByText("away 0", { exact: true }).boundingBox())!;
+    expect(first.y).toBeWithin(list.y, list.y + list.height / 2);
+    await close();
+    await bob.close();
+  });
+
+  test("a message on its way takes no more room than it does then", async () => {
+    const { page, join, say, sees, close } = await visit(browser, `${shoal.http}/still`);
+    await join("amy");
+    await say("one");
+    await sees("one");
+    // Each height of the rows, as they are changed.
+    await page.evaluate(`{
+      const rows = document.getElementById("rows");
+      window.heights = [rows.offsetHeight];
+      new ResizeObserver(() => {
+        if (heights.at(-1) !== rows.offsetHeight) heights.push(rows.offsetHeight);
+      }).observe(rows);
+    }`);
+    await say("two");
+    await sees("two");
+    await page.evaluate("new Promise((done) => setTimeout(done, 100))");
+    expect(await page.evaluate("heights.length")).toBe(2);
+    await close();
+  });
+
   test("ten thousand messages leave the page quick, and all of them can be read", async () => {
     const bob = await enterAs(`${shoal.ws}/many`, "bob", V1);
     await talk(bob, 1, "start");

@@ -116,6 +116,19 @@ describe("every state is good to look at", () => {
   });
 });
 
+test("where one writes leaves room for the talk on small screens", async () => {
+  const size = { viewport: { width: 320, height: 600 } };
+  const { page, join, close } = await visit(browser, `${shoal.http}/small`, size);
+  await join("somebody with quite a long name");
+  const text = page.locator("#text");
+  const height = async () => (await text.boundingBox())?.height ?? 0;
+  expect(await height()).toBeLessThan(48);
+  await page.setViewportSize({ width: 640, height: 300 });
+  await text.fill("line\n".repeat(20));
+  expect(await height()).toBeLessThanOrEqual(120);
+  await close();
+});
+
 test("the switch wins over the system, and is remembered", async () => {
   const { page, close } = await visit(browser, `${shoal.http}/theme`, { colorScheme: "dark" });
   const ground = () => page.evaluate("getComputedStyle(document.documentElement).backgroundColor");

@@ -88,6 +88,7 @@ describe.each(Object.keys(PROGRAMS) as Program[])("with the %s", (program) => {
     await amy.page.getByText("This device is offline.").waitFor();
     await amy.say("written offline");
     await amy.page.locator("#rows li.sending").waitFor();
+    await amy.page.getByText("Waiting to send", { exact: true }).waitFor();
     await amy.page.context().setOffline(false);
     await bob.sees("written offline");
     await amy.sees("written offline");
@@ -97,7 +98,7 @@ describe.each(Object.keys(PROGRAMS) as Program[])("with the %s", (program) => {
     await shoal.end();
   });
 
-  test("a refused message says why, and can be tried again", async () => {
+  test("a refused message says why, and goes back to where one writes", async () => {
     const shoal = await startShoal({ program, env: { TEXT_LIMIT: "20" } });
     const amy = await visit(browser, `${shoal.http}/refused`);
     await amy.join("amy");
@@ -110,8 +111,11 @@ describe.each(Object.keys(PROGRAMS) as Program[])("with the %s", (program) => {
     // Nothing to see for the server, although there is something for the field.
     await amy.say("\u200B");
     await amy.page.getByText("Not sent. There is nothing to see").waitFor();
-    await amy.page.getByRole("button", { name: "Try again" }).click();
-    await amy.page.getByText("Not sent. There is nothing to see").waitFor();
+    await text.fill("b");
+    await amy.page.getByRole("button", { name: "Edit" }).click();
+    await amy.page.locator("#rows li").waitFor({ state: "detached" });
+    expect(await text.inputValue()).toBe("\u200B\nb");
+    await amy.say("\u200B");
     await amy.page.getByRole("button", { name: "Discard" }).click();
     await amy.page.locator("#rows li").waitFor({ state: "detached" });
     await amy.close();

@@ -108,6 +108,31 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await first.close();
   });
 
+  test("a second tab goes on once the first is closed, and one can think better of another name", async () => {
+    const url = `${shoal.http}/closed-tab`;
+    const first = await visit(browser, url);
+    await first.join("amy");
+    const second = await person(await first.page.context().newPage(), url);
+    const notice = second.page.getByText("You talk as amy in another tab.");
+    await notice.waitFor();
+    await second.page.getByRole("button", { name: "Use another name" }).click();
+    await second.page.getByRole("button", { name: "Cancel" }).click();
+    await notice.waitFor();
+
+    // A reload is no end.
+    await first.page.reload();
+    await first.page.getByPlaceholder("Write as amy").waitFor();
+    await Bun.sleep(2500);
+    expect(await notice.isVisible()).toBe(true);
+    expect(await first.page.locator("#text").isVisible()).toBe(true);
+
+    await first.page.close();
+    await second.page.getByPlaceholder("Write as amy").waitFor();
+    await second.say("still me");
+    await second.sees("still me");
+    await second.close();
+  });
+
   test("a script in a text, in a name or in a channel does nothing", async () => {
     const script = "<img src=x onerror=document.title='owned'><script>alert(1)</script>";
     const url = `${shoal.http}/${encodeURIComponent(script)}`;
@@ -144,6 +169,20 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await page.getByRole("link", { name: "café/été" }).click();
     await page.locator("#state.open").waitFor();
     expect(faults).toEqual([]);
+    await close();
+  });
+
+  test("no recent channel leads off the server", async () => {
+    const { page, close } = await visit(browser, `${shoal.http}//example.com/x`);
+    await page.locator("#state.open").waitFor();
+    await page.goto(`${shoal.http}/..%2Fx`);
+    await page.locator("#state.open").waitFor();
+    await page.goto(`${shoal.http}/`);
+    const links = page.locator("#recent-channels a");
+    expect(await links.count()).toBe(1);
+    await links.click();
+    await page.waitForURL(`${shoal.http}/%2Fexample.com/x`);
+    await page.locator("#channel", { hasText: "/example.com/x" }).waitFor();
     await close();
   });
 

@@ -174,10 +174,12 @@ for (const program of Object.keys(PROGRAMS) as Program[]) {
     await has("You are ann now.");
     await old.drain();
     await has("The server is restarting. Trying again...");
+    await ann.until((rows) => /^\(again (in \d+ s|now)\) ann>$/.test(rows.at(-1) ?? ""));
     ann.type("meanwhile\r");
     await has("To be sent: meanwhile");
     await using _again = await serve({ port: Number(old.url.port) });
     await has(" ann: meanwhile");
+    await ann.until((rows) => rows.at(-1) === "ann>");
     expect(ann.output()).not.toMatch(/\x1b\[[\d;]*m/);
     ann.type("\x04");
     expect(await ann.exited).toBe(0);
