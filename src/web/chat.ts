@@ -95,7 +95,7 @@ export function startChat(channel: string): void {
     }
     if (more) return "";
     const trimmed = first.prev !== undefined && first.prev !== 0;
-    return trimmed ? "Earlier messages are no longer kept." : "The talk begins here.";
+    return trimmed ? "Nothing earlier is kept here." : "The talk begins here.";
   }
 
   async function loadOlder(): Promise<void> {

@@ -51,7 +51,7 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the list of the %s", (program
     expect(await page.getByText("line 50", { exact: true }).count()).toBe(0);
 
     await scrollUpTo(page, "line 50");
-    await page.getByText("Earlier messages are no longer kept.").waitFor();
+    await page.getByText("Nothing earlier is kept here.").waitFor();
     expect(await texts()).toEqual(Array.from({ length: 150 }, (_, at) => `line ${at + 50}`));
 
     // In the middle: what arrives below moves nothing, and is counted.
