@@ -69,18 +69,20 @@ describe.each(["source", "binary"] as Program[])("plain protocol, %s", (program)
     expect([ann.rest, nameless.rest, stranger.rest]).toEqual([[], [], []]);
   });
 
-  test.each([
-    'quotes " and \\ back\\slashes',
-    "emoji 🎣 👩‍👩‍👧",
-    "line\nbreaks\r\nand\ttabs",
-    "U+2028 \u2028 and U+2029 \u2029",
-    "a lone \ud800 surrogate \udfff",
-    "</script><script>alert(1)</script>",
-    "\u0000\u001f\u007f\u009f",
-    "مرحبا \u202eright to left\u202c",
-    "x",
-    "🎣".repeat(2000),
-  ])("%j arrives as it was sent", async (text) => {
+  test.each(
+    [
+      'quotes " and \\ back\\slashes',
+      "emoji 🎣 👩‍👩‍👧",
+      "line\nbreaks\r\nand\ttabs",
+      "U+2028 \u2028 and U+2029 \u2029",
+      "a lone \ud800 surrogate \udfff",
+      "</script><script>alert(1)</script>",
+      "\u0000\u001f\u007f\u009f",
+      "مرحبا \u202eright to left\u202c",
+      "x",
+      "🎣".repeat(2000),
+    ].map((text) => [text.slice(0, 60), text]),
+  )("%j arrives as it was sent", async (_, text = "") => {
     const ann = await enterAs(channel(), "ann");
     ann.say({ type: "message", text });
     expect((await ann.nextOf("message")).text).toBe(text);
