@@ -29,7 +29,7 @@ export interface FanoutRules {
 }
 
 /** Connections from which on a channel gathers: with fewer, a send less is not worth the wait. */
-const LARGE = 100;
+const LARGE = 500;
 /** Messages at most: with 32 in one tick, Bun sends by itself. */
 const GATHERED_MOST = 31;
 /** How often it is seen whether a window has ended, and the least pause that ends one: ms. */

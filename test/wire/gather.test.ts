@@ -11,7 +11,7 @@ test("nothing else notices that a channel gathers", async () => {
   await using server = await serve({ messageRate: 0, fanoutWindow: 1000 });
   const url = `${server.ws}/a`;
   const members = await Promise.all(
-    Array.from({ length: 120 }, (_, n) => enter(url, n % 2 === 0 ? V1 : {})),
+    Array.from({ length: 520 }, (_, n) => enter(url, n % 2 === 0 ? V1 : {})),
   );
   const ann = await enterAs(url, "ann", V1);
   const say = (text: string) => ann.say({ type: "message", text, ref: text });
