@@ -103,7 +103,11 @@ export async function createServer(
   };
 
   const publish = (topic: string, frame: string) => all.listener?.publish(topic, frame);
-  const fanout = createFanout(publish, { window: config.fanoutWindow, clock });
+  const fanout = createFanout(publish, {
+    window: config.fanoutWindow,
+    clock,
+    nextTurn: setImmediate,
+  });
   const presence = createPresence<Peer>(all.presence, {
     roster: (channel) => broker.roster(channel),
     publish(id, frame) {

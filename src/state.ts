@@ -1,4 +1,3 @@
-import type { Message } from "./protocol/codec.ts";
 import type { Name } from "./protocol/identifiers.ts";
 
 /**
@@ -18,12 +17,6 @@ export interface Channel {
   v1: number;
   /** How many connections are here or on their way in. */
   held: number;
-  /** Messages that wait to be sent together; see fanout.ts. */
-  readonly gathered: Message[];
-  /** When messages were sent last, when the last one came, and the usual pause between two. */
-  sentAt: number;
-  cameAt: number;
-  pause: number;
 }
 
 /** One connection. */
@@ -86,14 +79,12 @@ export function createState<C extends Connection>(interval: number, now: number)
   };
 }
 
-const QUIET = { sentAt: -Infinity, cameAt: 0, pause: 0 };
-
 /** The channel of this id for a connection on its way in; {@link leave} gives it back. */
 export function arrive(channels: Map<string, Channel>, id: string): Channel {
   let channel = channels.get(id);
   if (channel === undefined) {
     const topics = { plainTopic: `plain/${id}`, v1Topic: `v1/${id}` };
-    channel = { id, ...topics, plain: 0, v1: 0, held: 0, gathered: [], ...QUIET };
+    channel = { id, ...topics, plain: 0, v1: 0, held: 0 };
     channels.set(id, channel);
   }
   channel.held++;

@@ -22,22 +22,38 @@ function message(text: string) {
   return { id: 1, prev: 0, text: JSON.stringify(text), user: '"ann"' };
 }
 
-/** Lets time pass, timers included. */
+let turns: (() => void)[] = [];
+
+/** Ends this turn of the event loop. */
+function turn(): void {
+  for (const run of turns.splice(0)) run();
+}
+
+/** Lets time pass, timers included, a turn each millisecond. */
 function pass(ms: number): void {
   for (let step = 0; step < ms; step++) {
+    turn();
     now++;
     jest.advanceTimersByTime(1);
   }
+  turn();
 }
+
+const texts = () => sent.map(({ text }) => text);
+/** How many sends to everybody there were. */
+const sends = () => new Set(sent.map(({ at }) => at)).size;
+const upTo = (count: number) => Array.from({ length: count }, (_, n) => `${n}`);
 
 beforeEach(() => {
   jest.useFakeTimers();
   now = 1000;
   sent = [];
+  turns = [];
 });
 afterEach(() => void jest.useRealTimers());
 
-const fanoutOf = (window: number) => createFanout(publish, { window, clock: () => now });
+const fanoutOf = (window: number) =>
+  createFanout(publish, { window, clock: () => now, nextTurn: (run) => void turns.push(run) });
 
 describe("encodings", () => {
   test("are made for those who read them, each once", () => {
@@ -70,71 +86,102 @@ describe("a large channel", () => {
   test("gathers what follows within the window, and keeps the order", () => {
     const fanout = fanoutOf(10);
     const channel = channelOf(1000);
-    for (let n = 0; n < 40; n++) {
-      fanout.message(channel, message(`${n}`));
+    for (const text of upTo(40)) {
+      fanout.message(channel, message(text));
       pass(1);
     }
     pass(10);
-    expect(sent.map(({ text }) => Number(text))).toEqual(Array.from({ length: 40 }, (_, n) => n));
-    expect(new Set(sent.map(({ at }) => at)).size).toBeLessThanOrEqual(6);
-    for (const { at, text } of sent) expect(at - 1000 - Number(text)).toBeLessThanOrEqual(13);
+    expect(texts()).toEqual(upTo(40));
+    expect(sends()).toBeLessThanOrEqual(5);
+    for (const { at, text } of sent) expect(at - 1000 - Number(text)).toBeLessThanOrEqual(10);
   });
 
-  test("waits no longer when no more come", () => {
+  test("sends at once what comes in the same turn as a send", () => {
+    const fanout = fanoutOf(10);
+    const channel = channelOf(1000);
+    for (const text of ["1", "2", "3"]) fanout.message(channel, message(text));
+    expect(texts()).toEqual(["1", "2", "3"]);
+    turn();
+    fanout.message(channel, message("4"));
+    expect(texts()).toEqual(["1", "2", "3"]);
+    fanout.flush(channel);
+    fanout.message(channel, message("5"));
+    expect(texts()).toEqual(["1", "2", "3", "4", "5"]);
+  });
+
+  test("seldom waits where all wait for their own message", () => {
     const fanout = fanoutOf(20);
     const channel = channelOf(1000);
-    // Ten people who each wait for their own message to come back.
-    for (let round = 0; round < 5; round++) {
-      for (let n = 0; n < 10; n++) fanout.message(channel, message(`${n}`));
+    const rounds = 200;
+    let waited = 0;
+    for (let round = 0; round < rounds; round++) {
+      // Ten people, whose next messages come when they have seen their last.
+      for (const text of upTo(10)) fanout.message(channel, message(text));
       const before = now;
-      while (channel.gathered.length > 0) pass(1);
-      expect(now - before).toBeLessThanOrEqual(4);
+      while (sent.length < 10 * (round + 1)) pass(1);
+      waited += now - before;
+      pass(2);
     }
-    // Messages that come in steady steps are waited for.
+    expect(waited).toBeLessThanOrEqual(20 * 8);
+
+    // When messages come in steady steps again, they are soon waited for again.
     sent = [];
-    for (let n = 0; n < 40; n++) {
-      fanout.message(channel, message(`${n}`));
-      pass(4);
+    for (const text of upTo(400)) {
+      fanout.message(channel, message(text));
+      pass(2);
     }
     pass(20);
-    const sends = new Set(sent.map(({ at }) => at)).size;
-    expect(sends).toBeLessThan(15);
-    expect(sent.map(({ text }) => Number(text))).toEqual(Array.from({ length: 40 }, (_, n) => n));
+    expect(texts()).toEqual(upTo(400));
+    expect(sends()).toBeLessThan(120);
   });
 
   test("sends before Bun's own flush at 32", () => {
     const fanout = fanoutOf(10);
     const channel = channelOf(1000);
-    for (let n = 0; n < 32; n++) fanout.message(channel, message(`${n}`));
-    expect(sent.length).toBe(32);
-    fanout.message(channel, message("next"));
-    expect(sent.length).toBe(32);
+    fanout.message(channel, message("first"));
+    turn();
+    for (const text of upTo(30)) fanout.message(channel, message(text));
+    expect(sent.length).toBe(1);
+    fanout.message(channel, message("30"));
+    expect(texts()).toEqual(["first", ...upTo(31)]);
   });
 
   test("sends what it has gathered when it is told to, and when it gets small", () => {
     const fanout = fanoutOf(10);
     const channel = channelOf(1000);
-    for (const text of ["1", "2", "3"]) fanout.message(channel, message(text));
-    expect(sent.length).toBe(1);
+    function say(text: string): void {
+      turn();
+      fanout.message(channel, message(text));
+    }
+    for (const text of ["1", "2", "3"]) say(text);
+    expect(texts()).toEqual(["1"]);
     fanout.flush(channel);
+    expect(texts()).toEqual(["1", "2", "3"]);
+    say("4");
     expect(sent.length).toBe(3);
-    fanout.message(channel, message("4"));
     channel.plain = 5;
-    fanout.message(channel, message("5"));
-    expect(sent.map(({ text }) => text)).toEqual(["1", "2", "3", "4", "5"]);
+    say("5");
+    expect(texts()).toEqual(["1", "2", "3", "4", "5"]);
     channel.plain = 1000;
-    fanout.message(channel, message("6"));
+    say("6");
+    expect(sent.length).toBe(5);
     fanout.flushAll();
     pass(100);
-    expect(sent.map(({ text }) => text)).toEqual(["1", "2", "3", "4", "5", "6"]);
+    expect(texts()).toEqual(["1", "2", "3", "4", "5", "6"]);
   });
 
   test("never gathers with a window of 0, and a small one never does", () => {
     const never = fanoutOf(0);
     const [large, small] = [channelOf(1000), channelOf(32)];
-    for (let n = 0; n < 10; n++) never.message(large, message(`${n}`));
+    for (const text of upTo(10)) {
+      never.message(large, message(text));
+      turn();
+    }
     const fanout = fanoutOf(10);
-    for (let n = 0; n < 10; n++) fanout.message(small, message(`${n}`));
-    expect(sent.length).toBe(20);
+    for (const text of upTo(10)) {
+      fanout.message(small, message(text));
+      turn();
+    }
+    expect(texts()).toEqual([...upTo(10), ...upTo(10)]);
   });
 });
