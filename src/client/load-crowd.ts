@@ -8,6 +8,7 @@ import {
   type Scan,
   scan,
   sourceOf,
+  speaksSocketIo,
   textOffset,
 } from "./load-wire.ts";
 
@@ -65,12 +66,17 @@ export interface Crowd {
   write(connection: LoadConnection, bytes: Uint8Array): void;
   /** Those who are to stop reading do so. */
   stall(): void;
+  /** They read again, and see by that whether the server has cut them. */
+  wake(): Promise<void>;
   /** Ends all connections without a word, as a lost network does. */
   breakOff(): Promise<void>;
   /** Frames of type error, and connections that the server closed. */
   readonly refused: number;
   readonly closed: number;
 }
+
+/** How long those who stopped reading take to read what is left for them, in milliseconds. */
+const WAKING = 2000;
 
 const LATIN1 = new TextDecoder("latin1");
 
@@ -193,10 +199,9 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage): Crowd {
     const fresh = { phase: "handshake", skip: 0, rest: undefined, answer: "", unsent: undefined };
     Object.assign(connection, fresh);
     const channel = `bench-${connection.channel}`;
-    const path =
-      connection.dialect === "socket.io"
-        ? `/socket.io/?EIO=4&transport=websocket&channel=${channel}`
-        : `${base}/${channel}`;
+    const path = speaksSocketIo(connection.dialect)
+      ? `/socket.io/?EIO=4&transport=websocket&channel=${channel}`
+      : `${base}/${channel}`;
     Bun.connect({
       ...sourceOf(url.hostname, connection.index),
       hostname: url.hostname.replace(/^\[|\]$/g, ""),
@@ -224,6 +229,12 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage): Crowd {
     write,
     stall() {
       for (const { stalled, socket } of connections) if (stalled) socket?.pause();
+    },
+    async wake() {
+      const asleep = connections.filter(({ stalled, phase }) => stalled && phase === "ready");
+      if (asleep.length === 0) return;
+      for (const { socket } of asleep) socket?.resume();
+      await Bun.sleep(WAKING);
     },
     async breakOff() {
       leaving = true;

@@ -14,7 +14,8 @@ export type Dialect =
   | "echo"
   | "echo v1"
   /** Socket.IO 4 (Engine.IO 4) over a WebSocket, messages in events named "message". */
-  | "socket.io";
+  | "socket.io"
+  | "socket.io v1";
 
 interface Wire {
   readonly subprotocol?: string;
@@ -35,6 +36,7 @@ const WIRES: Record<Dialect, Wire> = {
   echo: { before: "", after: "}", tail: PLAIN_TAIL },
   "echo v1": { before: "", after: "}", tail: V1_TAIL },
   "socket.io": { before: '42["message",', after: "}]", tail: PLAIN_TAIL },
+  "socket.io v1": { before: '42["message",', after: "}]", tail: V1_TAIL },
 };
 
 /** A text begins with its sender's number and the time it should have been sent: digits each. */
@@ -155,10 +157,14 @@ const TYPE_AT = '{"type":"'.length;
 export function kindOf(opcode: number, bytes: Uint8Array, start: number, dialect: Dialect): Kind {
   if (opcode === 9) return "ping";
   if (opcode !== 1) return "other";
-  if (dialect === "socket.io") return socketIoKindOf(bytes, start);
+  if (speaksSocketIo(dialect)) return socketIoKindOf(bytes, start);
   const letter = bytes[start + TYPE_AT];
   for (let at = 0; at < KINDS.length; at++) if (KINDS[at]![0] === letter) return KINDS[at]![1];
   return "other";
+}
+
+export function speaksSocketIo(dialect: Dialect): boolean {
+  return dialect === "socket.io" || dialect === "socket.io v1";
 }
 
 /** Engine.IO's packet type is a digit, and Socket.IO's another one behind that. */

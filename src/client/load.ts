@@ -172,6 +172,7 @@ export function createLoad(plan: LoadPlan): Load {
     };
     talking = false;
     await settle();
+    await crowd.wake();
     return { ...figures, expected, received, refused: crowd.refused, closed: crowd.closed };
   }
 

@@ -21,6 +21,8 @@ export interface Contender {
 }
 
 const bare = [process.execPath, join(SERVERS, "bare.ts")];
+const ws = ["node", join(SERVERS, "ws.mjs")];
+const socketIo = ["node", join(SERVERS, "socketio.mjs")];
 
 export const CONTENDERS = {
   bare: { command: bare, dialects: ["echo"] },
@@ -35,8 +37,10 @@ export const CONTENDERS = {
   "binary v1": { command: [BINARY], dialects: ["v1"] },
   sqlite: { command: SHOAL, dialects: ["plain"], stores: true },
   "sqlite v1": { command: SHOAL, dialects: ["v1"], stores: true },
-  ws: { command: ["node", join(SERVERS, "ws.mjs")], dialects: ["echo"] },
-  "socket.io": { command: ["node", join(SERVERS, "socketio.mjs")], dialects: ["socket.io"] },
+  ws: { command: ws, dialects: ["echo"] },
+  "ws v1": { command: ws, dialects: ["echo v1"] },
+  "socket.io": { command: socketIo, dialects: ["socket.io"] },
+  "socket.io v1": { command: socketIo, dialects: ["socket.io v1"] },
 } as const satisfies Record<string, Contender>;
 
 export type ContenderName = keyof typeof CONTENDERS;
