@@ -16,6 +16,8 @@ const REST = ["KB/connection", "connections/s", "CPU s to connect", "CPU at rest
 const BACK = ["s to reconnect", "CPU s to reconnect", "peak MB"];
 const LATENCY = { figure: "p99 ms", is: "most", at: 1.2 } as const;
 const TEXT = 48;
+/** With few messages, code takes longer to be compiled, on the core that it is to run on. */
+const LONG = { warmup: 3, seconds: 2 };
 
 const QUICK: ContenderName[] = [
   ...(["bare", "shoal", "ws", "socket.io"] as const),
@@ -36,8 +38,8 @@ export function partsOf({ full }: Size): Part[] {
   // Of nine values, all but the two at the ends make the interval; six need both.
   const rounds = full ? 9 : 6;
 
-  function talks(names: readonly ContenderName[], plan: TalkPlan): Entry[] {
-    return names.map((name) => ({ name, measure: () => talk(CONTENDERS[name], plan, timing) }));
+  function talks(names: readonly ContenderName[], plan: TalkPlan, time = timing): Entry[] {
+    return names.map((name) => ({ name, measure: () => talk(CONTENDERS[name], plan, time) }));
   }
 
   function speed(name: string, title: string, plan: TalkPlan, against: Against): Part {
@@ -69,13 +71,17 @@ export function partsOf({ full }: Size): Part[] {
     {
       name: "latency-100k",
       title: "10 channels of 32 at 100,000 deliveries/s",
-      entries: talks(full ? ["bare", "shoal", "bare v1", "shoal v1"] : ["bare", "shoal"], {
-        channels: 10,
-        connections: 320,
-        talkers: 32,
-        pace: { rate: 3125 },
-        textLength: TEXT,
-      }),
+      entries: talks(
+        full ? ["bare", "shoal", "bare v1", "shoal v1"] : ["bare", "shoal"],
+        {
+          channels: 10,
+          connections: 320,
+          talkers: 32,
+          pace: { rate: 3125 },
+          textLength: TEXT,
+        },
+        LONG,
+      ),
       rounds,
       figures: PACED,
       goals: [
@@ -115,10 +121,14 @@ export function partsOf({ full }: Size): Part[] {
     {
       name: "channels-2000x5",
       title: "2,000 channels of 5 at 4,000 messages/s",
-      entries: talks(QUICK, {
-        ...{ channels: 2000, connections: 10_000, talkers: 5, textLength: TEXT },
-        pace: { rate: 4000 },
-      }),
+      entries: talks(
+        QUICK,
+        {
+          ...{ channels: 2000, connections: 10_000, talkers: 5, textLength: TEXT },
+          pace: { rate: 4000 },
+        },
+        LONG,
+      ),
       rounds,
       figures: PACED,
       goals: [],
