@@ -1,0 +1,141 @@
+import type { Server, ServerWebSocket } from "bun";
+import { createMemoryBroker, createMemoryData } from "../../src/broker/memory.ts";
+import { createEdge, type Edge, type Peer } from "../../src/connection.ts";
+import { createFanout } from "../../src/fanout.ts";
+import { rate } from "../../src/limiter.ts";
+import { createLog } from "../../src/log.ts";
+import { nameOf } from "../../src/protocol/identifiers.ts";
+import { SUBPROTOCOL } from "../../src/protocol/schema.ts";
+import { createSessions } from "../../src/sessions.ts";
+import { createState, identify } from "../../src/state.ts";
+import { estimate, type Estimate, ratio } from "./stats.ts";
+
+/**
+ * What a message costs beside the sends: `bun test/bench/message.ts`. All of its way from the frame
+ * to the call of publish, without sockets; beside it, what JSON.parse and JSON.stringify of the same
+ * frame take. It is steadier than a measurement over sockets, so it shows what a change saves.
+ */
+
+const MESSAGES = 500_000;
+const ROUNDS = 9;
+const MEMBERS = 10;
+const FRAME = JSON.stringify({
+  type: "message",
+  text: "Any fish today? The tide turns at six and the wind is.",
+});
+const TEXT_AT = FRAME.indexOf("Any");
+
+let sink = 0;
+
+function serve(channels: number, v1: boolean): { edge: Edge; sockets: ServerWebSocket<Peer>[] } {
+  const clock = () => performance.now();
+  const state = createState<Peer>(30_000, clock());
+  const log = createLog({
+    level: "error",
+    readable: true,
+    write: console.error,
+    clock: () => new Date(),
+  });
+  // A string that was put together is only made when it is read.
+  const publish = (_: string, frame: string) => (sink += frame.charCodeAt(frame.length - 1));
+  const fanout = createFanout(publish, { window: 0, clock, nextTurn: setImmediate });
+  const data = createMemoryData(0);
+  const broker = createMemoryBroker(
+    data,
+    {
+      history: { limit: 100, ttl: 3_600_000, memory: 64 * 1024 * 1024 },
+      names: { grace: 30_000, heldFor: 30_000 },
+    },
+    Date.now,
+    {
+      message(id, message) {
+        const channel = state.channels.get(id);
+        if (channel !== undefined) fanout.message(channel, message);
+      },
+      presence() {},
+      replaced() {},
+    },
+  );
+  const edge = createEdge({
+    ...{ state, broker, fanout, clock, log, deadAfter: 60_000 },
+    presence: { ask() {}, unwatch() {}, change() {}, flush() {} },
+    terms: { heartbeat: 30, limits: { text: 2000, rate: 0, burst: 50, history: 100 } },
+    rules: {
+      ...{ textLimit: 2000, frames: rate(0, 50), heartbeats: rate(1, 10) },
+      sessions: createSessions(data.secret),
+    },
+  });
+  const headers: Record<string, string> = v1 ? { "sec-websocket-protocol": SUBPROTOCOL } : {};
+  const sockets = Array.from({ length: channels * MEMBERS }, (_, n) => {
+    const socket = { data: {}, subscribe() {}, send() {} } as unknown as ServerWebSocket<Peer>;
+    const server = {
+      upgrade: (_: Request, options: { data: Peer }) => (socket.data = options.data) !== undefined,
+    } as unknown as Server<Peer>;
+    edge.upgrade(new Request("http://localhost/", { headers }), server, `c${n % channels}`);
+    void edge.handlers.open?.(socket);
+    identify(socket.data, nameOf(`user ${n}`)!);
+    return socket;
+  });
+  return { edge, sockets };
+}
+
+const bytes = new TextEncoder().encode(FRAME);
+const decoder = new TextDecoder();
+
+/** A string of its own for every message, as they come from sockets. */
+function frame(n: number): string {
+  bytes[TEXT_AT] = 65 + (n % 26);
+  return decoder.decode(bytes);
+}
+
+/** @returns nanoseconds a message */
+function timed(message: (n: number) => void): number {
+  const began = performance.now();
+  for (let n = 0; n < MESSAGES; n++) message(n);
+  return ((performance.now() - began) * 1e6) / MESSAGES;
+}
+
+/** Measures in this process, which compiles for this case alone, and writes JSON. */
+function measure(channels: number, v1: boolean): void {
+  const { edge, sockets } = serve(channels, v1);
+  const ways = {
+    shoal: (n: number) => void edge.handlers.message?.(sockets[n % sockets.length]!, frame(n)),
+    json(n: number) {
+      const text = JSON.stringify(JSON.parse(frame(n)));
+      sink += text.charCodeAt(text.length - 1);
+    },
+  };
+  const values: Record<keyof typeof ways, number[]> = { shoal: [], json: [] };
+  // The first round is for the compiler.
+  for (let round = 0; round <= ROUNDS; round++) {
+    const alone = timed((n) => (sink += frame(n).length));
+    for (const name of ["shoal", "json"] as const) {
+      const took = timed(ways[name]) - alone;
+      if (round > 0) values[name].push(took);
+    }
+  }
+  console.log(JSON.stringify(values));
+}
+
+function shown({ median, low, high }: Estimate): string {
+  return `${Math.round(median)} ns (${Math.round(low)} to ${Math.round(high)})`;
+}
+
+const [channels, v1] = Bun.argv.slice(2);
+if (channels !== undefined) {
+  measure(Number(channels), v1 === "v1");
+} else {
+  for (const count of ["1", "100"]) {
+    for (const protocol of ["plain", "v1"]) {
+      const child = Bun.spawnSync([process.execPath, import.meta.path, count, protocol]);
+      const values = JSON.parse(child.stdout.toString()) as Record<"shoal" | "json", number[]>;
+      const { median, low, high } = ratio(values.shoal, values.json)!;
+      const times = [median, low, high].map((value) => value.toFixed(2));
+      console.log(
+        `${protocol}, channels: ${count}: ${shown(estimate(values.shoal))}, ` +
+          `${times[0]} (${times[1]} to ${times[2]}) of JSON.parse and JSON.stringify`,
+      );
+    }
+  }
+}
+process.exit(0);
