@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
+import fc from "fast-check";
 import { createFanout } from "../../src/fanout.ts";
 import { arrive, type Channel } from "../../src/state.ts";
 
@@ -184,4 +185,39 @@ describe("a large channel", () => {
     }
     expect(texts()).toEqual([...upTo(10), ...upTo(10)]);
   });
+});
+
+test("whatever happens, all is sent once, in order, and within the window", () => {
+  const step = fc.oneof(
+    { weight: 4, arbitrary: fc.constant("say" as const) },
+    { weight: 2, arbitrary: fc.constant("turn" as const) },
+    { weight: 3, arbitrary: fc.integer({ min: 1, max: 30 }) },
+    { weight: 1, arbitrary: fc.constantFrom("flush" as const, "grow" as const, "shrink" as const) },
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
+      sent = [];
+      turns = [];
+      const window = 10;
+      const fanout = fanoutOf(window);
+      const channel = channelOf(1000);
+      const saidAt: number[] = [];
+      for (const next of steps) {
+        if (next === "say") {
+          fanout.message(channel, message(`${saidAt.length}`));
+          saidAt.push(now);
+        } else if (next === "turn") turn();
+        else if (next === "flush") fanout.flush(channel);
+        else if (next === "grow") channel.plain = 1000;
+        else if (next === "shrink") channel.plain = 5;
+        else pass(next);
+        expect(texts()).toEqual(upTo(sent.length));
+      }
+      pass(window);
+      expect(texts()).toEqual(upTo(saidAt.length));
+      for (const [n, { at }] of sent.entries()) {
+        expect(at - saidAt[n]!).toBeLessThanOrEqual(window);
+      }
+    }),
+  );
 });
