@@ -219,5 +219,6 @@ test("whatever happens, all is sent once, in order, and within the window", () =
         expect(at - saidAt[n]!).toBeLessThanOrEqual(window);
       }
     }),
+    { numRuns: 1000 },
   );
 });
