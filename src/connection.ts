@@ -80,7 +80,7 @@ export interface Edge {
 }
 
 /** One literal, since an object that is put together of others takes a third more memory. */
-function newPeer(channel: Channel, v1: boolean, now: number): Peer {
+export function newPeer(channel: Channel, v1: boolean, now: number): Peer {
   return {
     channel,
     v1,

@@ -3,7 +3,7 @@ import { decide, type Rules } from "../../src/commands.ts";
 import { rate } from "../../src/limiter.ts";
 import { createSessions } from "../../src/sessions.ts";
 import { arrive, type Connection, identify } from "../../src/state.ts";
-import { newConnection } from "../helpers/connection.ts";
+import { newPeer } from "../../src/connection.ts";
 
 const rules: Rules = {
   textLimit: 10,
@@ -13,7 +13,7 @@ const rules: Rules = {
 };
 
 function connection(v1 = false): Connection {
-  return newConnection(arrive(new Map(), "a"), v1, 0);
+  return newPeer(arrive(new Map(), "a"), v1, 0);
 }
 
 /** Sends frames at these times. @returns what became of each */

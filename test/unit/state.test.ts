@@ -12,13 +12,13 @@ import {
   sweep,
   unname,
 } from "../../src/state.ts";
-import { newConnection } from "../helpers/connection.ts";
+import { newPeer } from "../../src/connection.ts";
 
 const INTERVAL = 30_000;
 const ANN = { shown: "Ann", key: "ann" };
 
 function arriveIn(state: State<Connection>, id: string, random: number, now = 0): Connection {
-  const connection = newConnection(arrive(state.channels, id), false, now);
+  const connection = newPeer(arrive(state.channels, id), false, now);
   enter(state, connection, random);
   return connection;
 }
