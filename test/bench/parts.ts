@@ -6,7 +6,7 @@ import type { Entry, Goal, Part } from "./part.ts";
 /** What is measured: for each load who takes part, and what they must reach. */
 
 export interface Size {
-  /** Whether all is wanted, or what matters most in five minutes. */
+  /** Whether all is wanted, or what matters most in six minutes. */
   readonly full: boolean;
 }
 
