@@ -12,14 +12,20 @@ import { BATCH, createStamp, type Dialect, senderOf, type Stamp, timeOf } from "
 export interface LoadPlan extends CrowdPlan {
   /** Connections of each channel that talk. */
   readonly talkers: number;
-  /** The pace: messages that each talker keeps in flight, or messages a second over all. */
-  readonly pace: { readonly inFlight: number } | { readonly rate: number };
+  readonly pace: Pace;
   /** Characters of a text, at least 15. */
   readonly textLength: number;
 }
 
+/**
+ * Messages that each talker keeps in flight, or messages a second over all. A schedule that is slow
+ * would meet code that is not compiled yet: `hot` has a closed loop warm the server up before it.
+ */
+export type Pace =
+  { readonly inFlight: number } | { readonly rate: number; readonly hot?: boolean };
+
 export interface Window {
-  /** Seconds before the measurement. */
+  /** Seconds before the measurement; as many again where the pace is hot. */
   readonly warmup: number;
   /** Seconds of the measurement. */
   readonly seconds: number;
@@ -84,7 +90,9 @@ export function createLoad(plan: LoadPlan): Load {
 
   const latency = createHistogram();
   const lateness = createHistogram();
+  /** Whether the schedule goes on, and whether a message that comes back is followed by the next. */
   let talking = false;
+  let looping = false;
   let messages = 0;
   let expected = 0;
   let received = 0;
@@ -110,14 +118,16 @@ export function createLoad(plan: LoadPlan): Load {
   crowd.afterRead = (connection) => {
     const own = connection.own;
     connection.own = 0;
-    if (own > 0 && talking && "inFlight" in plan.pace) say(connection, own, crowd.now());
+    if (own > 0 && looping) say(connection, own, crowd.now());
   };
 
   function talkInClosedLoop(inFlight: number): void {
+    looping = true;
     for (const talker of talkers) say(talker, inFlight, crowd.micros());
   }
 
   function talkOnSchedule(rate: number): void {
+    talking = true;
     const period = 1_000_000 / rate;
     const start = crowd.micros();
     let count = 0;
@@ -146,13 +156,25 @@ export function createLoad(plan: LoadPlan): Load {
     }
   }
 
+  /** @param warmup milliseconds */
+  async function begin(warmup: number): Promise<void> {
+    if ("inFlight" in plan.pace) talkInClosedLoop(plan.pace.inFlight);
+    else {
+      if (plan.pace.hot === true) {
+        talkInClosedLoop(1);
+        await Bun.sleep(warmup);
+        looping = false;
+        await settle();
+      }
+      talkOnSchedule(plan.pace.rate);
+    }
+    await Bun.sleep(warmup);
+  }
+
   async function drive({ warmup, seconds, mark }: Window): Promise<LoadFigures> {
     crowd.stall();
-    talking = true;
     expected = received = 0;
-    if ("rate" in plan.pace) talkOnSchedule(plan.pace.rate);
-    else talkInClosedLoop(plan.pace.inFlight);
-    await Bun.sleep(warmup * 1000);
+    await begin(warmup * 1000);
 
     latency.clear();
     lateness.clear();
@@ -170,7 +192,7 @@ export function createLoad(plan: LoadPlan): Load {
       late: lateness.quantile(0.99),
       busy: (user + system) / 1e6 / wall,
     };
-    talking = false;
+    talking = looping = false;
     await settle();
     await crowd.wake();
     return { ...figures, expected, received, refused: crowd.refused, closed: crowd.closed };

@@ -28,7 +28,7 @@ export function growth(): Part[] {
       entries: STEPS.flatMap((channels) =>
         both(channels, {
           ...{ connections: channels, channels, talkers: 1, textLength: 48 },
-          pace: { rate: 4000 },
+          pace: { rate: 4000, hot: true },
         }),
       ),
       ...{ rounds: ROUNDS, figures: FIGURES, goals: [] },

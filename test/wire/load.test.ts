@@ -22,6 +22,7 @@ describe("a load", () => {
     "shoal.v1, in a closed loop": { dialects: ["v1"] },
     "both at once, on a schedule": { dialects: ["plain", "v1"], pace: { rate: 300 } },
     "on a slow schedule": { pace: { rate: 40 } },
+    "on a schedule behind a closed loop": { pace: { rate: 300, hot: true } },
     "many in flight": { pace: { inFlight: 40 } },
     "texts longer than a read": { textLength: 60_000, pace: { inFlight: 1 } },
     "channels of unequal size": { connections: 11 },
@@ -40,11 +41,13 @@ describe("a load", () => {
     });
   }
 
-  test("keeps to its schedule", async () => {
+  test.each([false, true])("keeps to its schedule, hot: %p", async (hot) => {
     await using server = await serve(NO_LIMIT);
-    const load = createLoad(planOf(server.ws, { connections: 3, talkers: 1, pace: { rate: 200 } }));
+    const plan = { connections: 3, talkers: 1, pace: { rate: 200, hot } };
+    const load = createLoad(planOf(server.ws, plan));
     await load.open();
-    const { messages, seconds, received, expected } = await load.drive({ warmup: 0, seconds: 0.5 });
+    const window = { warmup: 0.05, seconds: 0.5 };
+    const { messages, seconds, received, expected } = await load.drive(window);
     await load.close();
     // A machine that is busy may send the last ones too late, but never more than are due.
     expect(messages).toBeGreaterThan(0);
