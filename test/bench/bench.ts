@@ -30,7 +30,7 @@ const loadBefore = loadavg()[0]!;
 
 const HELP = `Usage: bun run bench [options]
 
-  --full          everything; without it, what matters most in about six minutes
+  --full          everything; without it, what matters most in about five minutes
   --only <name>   the part of this name, or those with it in their names; can be repeated
   --rounds <n>    rounds of each part
   --list          the names of the parts

@@ -35,7 +35,7 @@ const ALL: ContenderName[] = [
 export function partsOf({ full }: Size): Part[] {
   const timing = full ? { warmup: 1, seconds: 2 } : { warmup: 0.35, seconds: 0.55 };
   // The tail of a latency takes enough messages to be seen.
-  const tail = full ? { warmup: 1, seconds: 3 } : { warmup: 0.5, seconds: 1.2 };
+  const tail = full ? { warmup: 1, seconds: 3 } : { warmup: 0.4, seconds: 1.2 };
   // Of nine values, all but the two at the ends make the interval; six need both.
   const rounds = full ? 9 : 6;
 
