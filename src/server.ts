@@ -183,7 +183,7 @@ export async function createServer(
     if ("fault" in channel) return badPath(channel.fault);
     if (upgrade) return edge.upgrade(request, server, channel.id) ? undefined : badHandshake();
     if (!reading) return badMethod();
-    return wantsPage(request) ? files.page(request) : upgradeRequired(url);
+    return wantsPage(request) ? files.page(request) : upgradeRequired(request, url);
   }
 
   const options = {

@@ -57,9 +57,10 @@ export function badMethod(): Response {
   });
 }
 
-/** @param url of the channel, as it was asked for */
-export function upgradeRequired(url: URL): Response {
-  const scheme = url.protocol === "https:" ? "wss" : "ws";
+/** @param url of the channel, as it was asked for; a proxy may have taken the TLS away */
+export function upgradeRequired(request: Request, url: URL): Response {
+  const secure = url.protocol === "https:" || request.headers.get("x-forwarded-proto") === "https";
+  const scheme = secure ? "wss" : "ws";
   const address = `${scheme}://${url.host}${url.pathname}`;
   return sentence(426, `This is a chat channel. Connect a WebSocket client to ${address}`, {
     Upgrade: "websocket",

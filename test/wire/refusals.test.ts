@@ -192,6 +192,14 @@ describe("paths and requests", () => {
     );
   });
 
+  test("behind a proxy that has TLS, too", async () => {
+    const headers = { "X-Forwarded-Proto": "https", Host: "chat.example.com" };
+    const response = await fetch(`${server.http}/fishing`, { headers });
+    expect(await response.text()).toBe(
+      "This is a chat channel. Connect a WebSocket client to wss://chat.example.com/fishing\n",
+    );
+  });
+
   test("HEAD answers as GET does, without the body", async () => {
     const response = await fetch(`${server.http}/fishing`, { method: "HEAD" });
     expect(response.status).toBe(426);
