@@ -49,7 +49,7 @@ export function connect(url: string | URL, options: ChatOptions = {}): Chat {
   target.hash = "";
   const { random = Math.random, webSocket: Socket = WebSocket } = options;
   const { on, emit } = createEvents();
-  const refs = crypto.getRandomValues(new Uint32Array(2)).join("-");
+  const refs = Math.random().toString(36).slice(2);
   let refCount = 0;
 
   let state: ChatState = "connecting";

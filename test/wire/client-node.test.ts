@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { readBundle } from "../../src/client/bundle.ts";
 import { readBundle as embedBundle } from "../../src/client/bundle.ts" with { type: "macro" };
 import { serve } from "../helpers/server.ts";
@@ -10,9 +10,12 @@ const EMBEDDED = embedBundle();
 
 /** Talks, loses its connection, talks again and tells what it has heard. */
 const SCRIPT = `
+import { createRequire } from "node:module";
 import { connect } from "./client.js";
+const require = createRequire(${JSON.stringify(resolve(import.meta.dir, "../../package.json"))});
 const sockets = [];
-class Kept extends WebSocket {
+// Before Node 20 there was none.
+class Kept extends (globalThis.WebSocket ?? require("ws").WebSocket) {
   constructor(...args) {
     super(...args);
     sockets.push(this);
@@ -35,8 +38,11 @@ test("the bundle talks from Node", async () => {
   await Bun.write(join(folder, "client.js"), EMBEDDED);
   await Bun.write(join(folder, "package.json"), '{"type":"module"}');
   await Bun.write(join(folder, "talk.js"), SCRIPT);
-  // Node 20 has its WebSocket behind a flag, which later ones know as well.
-  const child = Bun.spawn(["node", "--experimental-websocket", "talk.js", `${server.http}/node`], {
+  // Node 20 has its WebSocket behind a flag.
+  const flag = "--experimental-websocket";
+  const known = await Bun.$`node -p ${`process.allowedNodeEnvironmentFlags.has("${flag}")`}`.text();
+  const flags = known.trim() === "true" ? [flag] : [];
+  const child = Bun.spawn(["node", ...flags, "talk.js", `${server.http}/node`], {
     cwd: folder,
     stdout: "pipe",
     stderr: "pipe",
