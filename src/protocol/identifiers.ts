@@ -17,6 +17,13 @@ export type PathFault = "empty" | "encoding" | "characters" | "length" | "reserv
 /** A channel id that was checked, or why the path has none. */
 export type ChannelId = { readonly id: string } | { readonly fault: PathFault };
 
+/**
+ * UTF-16 code units of which NFC or NFKC can make one code point: four characters of two units each
+ * (UAX #15, section 9). What is longer can not fit once it is normalized, and must not be: the marks
+ * of a long text are sorted in quadratic time.
+ */
+const UNITS_MOST = 8;
+
 const UNFIT_FOR_CHANNEL = /[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}]/u;
 
 /**
@@ -28,10 +35,12 @@ const UNFIT_FOR_CHANNEL = /[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}]/u;
 export function channelOfPath(pathname: string): ChannelId {
   let id: string;
   try {
-    id = decodeURIComponent(pathname.slice(1)).normalize("NFC");
+    id = decodeURIComponent(pathname.slice(1));
   } catch {
     return { fault: "encoding" };
   }
+  if (id.length > UNITS_MOST * (CHANNEL_LIMIT + 1)) return { fault: "length" };
+  id = id.normalize("NFC");
   if (id.endsWith("/")) id = id.slice(0, -1);
   if (id === "") return { fault: "empty" };
   if (id === "-" || id.startsWith("-/")) return { fault: "reserved" };
@@ -88,7 +97,9 @@ function onlyScripts(scripts: string[]): RegExp {
  * with control, bidi or zero-width characters, or in scripts that look alike.
  */
 export function nameOf(wanted: string): Name | undefined {
-  const shown = trimSpaces(wanted.replace(VARIATION_SELECTOR, "").normalize("NFKC"));
+  const bare = trimSpaces(wanted.replace(VARIATION_SELECTOR, ""));
+  if (bare.length > UNITS_MOST * NAME_LIMIT) return;
+  const shown = trimSpaces(bare.normalize("NFKC"));
   if (!fits(shown, NAME_LIMIT) || UNFIT_FOR_NAME.test(shown) || !VISIBLE.test(shown)) return;
   if (!LATIN.test(shown) && !OTHER_SCRIPTS.some((scripts) => scripts.test(shown))) return;
   const key = shown.toUpperCase().toLowerCase().normalize("NFKC");
@@ -96,12 +107,14 @@ export function nameOf(wanted: string): Name | undefined {
   return { shown, key: key === shown ? shown : key };
 }
 
-/** Spaces alone: a tab or a line break at an end stays, and is refused as the control it is. */
+/** What is a space in NFKC: a tab or a line break at an end stays, and is refused as a control. */
+const SPACE = /[ \u00a0\u2000-\u200a\u202f\u205f\u3000]/;
+
 function trimSpaces(text: string): string {
   let start = 0;
   let end = text.length;
-  while (start < end && text[start] === " ") start++;
-  while (end > start && text[end - 1] === " ") end--;
+  while (start < end && SPACE.test(text[start]!)) start++;
+  while (end > start && SPACE.test(text[end - 1]!)) end--;
   return text.slice(start, end);
 }
 

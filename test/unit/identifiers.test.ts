@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { afterAll, beforeEach, describe, expect, spyOn, test } from "bun:test";
 import fc from "fast-check";
 import {
   CHANNEL_LIMIT,
@@ -133,6 +133,35 @@ describe("nameOf", () => {
       { numRuns: 2000 },
     );
   });
+});
+
+describe("what is too long is refused before it is normalized, which takes quadratic time", () => {
+  const marks = "\u0301\u0323".repeat(5000);
+  const normalized = spyOn(String.prototype, "normalize");
+  beforeEach(() => normalized.mockClear());
+  afterAll(() => normalized.mockRestore());
+
+  test("a name", () => {
+    expect(nameOf(`a${marks}`)).toBeUndefined();
+    expect(normalized).not.toHaveBeenCalled();
+  });
+
+  test("a path", () => {
+    expect(channelOfPath(`/a${encodeURIComponent(marks)}`)).toEqual({ fault: "length" });
+    expect(normalized).not.toHaveBeenCalled();
+  });
+});
+
+test("what fits once it is normalized is taken, however long it is before", () => {
+  // No character has more parts than the first; those of the other take two code units each.
+  expect(nameOf("\u1f82".repeat(NAME_LIMIT).normalize("NFD"))?.shown).toHaveLength(NAME_LIMIT);
+  for (const one of ["\u1f82", "\u{1109a}"]) {
+    const id = one.repeat(CHANNEL_LIMIT);
+    expect(channelOfPath(`/${encodeURIComponent(id.normalize("NFD"))}/`)).toEqual({ id });
+  }
+  const spaces = "\u3000\u00a0 \u2007\ufe0f".repeat(1000);
+  expect(nameOf(`${spaces}Bob${spaces}`)?.shown).toBe("Bob");
+  expect(nameOf("𝐁".repeat(NAME_LIMIT))?.shown).toBe("B".repeat(NAME_LIMIT));
 });
 
 test("fits counts code points, and a lone surrogate as one", () => {
