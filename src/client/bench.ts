@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { PLAIN, V1 } from "./load-wire.ts";
 import { createLoad, type LoadFigures, type LoadPlan } from "./load.ts";
 
 /** `shoal bench URL`: the load side of the benchmark against a server of one's own. */
@@ -69,7 +70,7 @@ function read(args: string[]): { plan: LoadPlan; seconds: number } {
       channels,
       talkers,
       pace: rate === 0 ? { inFlight: 1 } : { rate },
-      dialects: [values.v1 ? "v1" : "plain"],
+      dialects: [values.v1 ? V1 : PLAIN],
       textLength: TEXT,
     },
     seconds,
@@ -122,7 +123,7 @@ export async function bench(args: string[], print: (text: string) => void): Prom
   try {
     const opening = await load.open();
     print(
-      `${plan.connections} connections in ${plan.channels} channels, ${plan.dialects[0]}: ` +
+      `${plan.connections} connections in ${plan.channels} channels, ${plan.dialects[0]?.name}: ` +
         `all in after ${opening.toFixed(2)} s. They talk for ${seconds} s.`,
     );
     print(report(plan, await load.drive({ warmup: WARMUP, seconds })));

@@ -1,6 +1,5 @@
 import type { Socket } from "bun";
 import {
-  ANSWERS,
   clientFrame,
   type Dialect,
   handshake,
@@ -8,7 +7,6 @@ import {
   type Scan,
   scan,
   sourceOf,
-  speaksSocketIo,
   textOffset,
 } from "./load-wire.ts";
 
@@ -150,7 +148,7 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage): Crowd {
       return undefined;
     }
     connection.phase = "greeting";
-    if (dialect === "echo" || dialect === "echo v1") ready(connection);
+    if (dialect.silent === true) ready(connection);
     return chunk.subarray(chunk.length - (answer.length - end - 4));
   }
 
@@ -166,8 +164,7 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage): Crowd {
     const { dialect } = current;
     const kind = kindOf(opcode, bytes, at, dialect);
     if (kind === "message") return onMessage(current, bytes, at + textOffset(dialect));
-    const answer = ANSWERS[kind];
-    if (answer !== undefined) write(current, answer);
+    if (typeof kind !== "string") write(current, kind);
     else if (kind === "error") refused++;
     else if (kind === "connection") takeName(current);
     else if (kind === "welcome") ready(current);
@@ -199,9 +196,7 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage): Crowd {
     const fresh = { phase: "handshake", skip: 0, rest: undefined, answer: "", unsent: undefined };
     Object.assign(connection, fresh);
     const channel = `bench-${connection.channel}`;
-    const path = speaksSocketIo(connection.dialect)
-      ? `/socket.io/?EIO=4&transport=websocket&channel=${channel}`
-      : `${base}/${channel}`;
+    const path = connection.dialect.pathOf?.(channel) ?? `${base}/${channel}`;
     Bun.connect({
       ...sourceOf(url.hostname, connection.index),
       hostname: url.hostname.replace(/^\[|\]$/g, ""),
