@@ -69,9 +69,7 @@ export function createNames(
   changed?: (channel: string, key: string, hold: Hold | undefined) => void,
 ): Names {
   function roomOf(channel: string): Room {
-    let room = data.rooms.get(channel);
-    if (room === undefined) data.rooms.set(channel, (room = { count: 0, holds: new Map() }));
-    return room;
+    return data.rooms.getOrInsertComputed(channel, () => ({ count: 0, holds: new Map() }));
   }
 
   function end(channel: string, room: Room, key: string, hold: Hold): void {

@@ -82,7 +82,7 @@ export function createLoad(plan: LoadPlan): Load {
   for (const { channel, stalled } of connections) if (!stalled) readers[channel]!++;
   const stamps = new Map<Dialect, Stamp>();
   for (const { dialect } of connections) {
-    if (!stamps.has(dialect)) stamps.set(dialect, createStamp(dialect, plan.textLength));
+    stamps.getOrInsertComputed(dialect, () => createStamp(dialect, plan.textLength));
   }
 
   const latency = createHistogram(MICROS);
