@@ -52,11 +52,12 @@ export interface LoadConnection extends Scan {
 /** Is called for each message: where its text begins in the bytes. */
 export type OnMessage = (connection: LoadConnection, bytes: Uint8Array, textAt: number) => void;
 
+/** Is called when all messages of a read were told. */
+export type AfterRead = (connection: LoadConnection) => void;
+
 export interface Crowd {
   readonly plan: CrowdPlan;
   readonly connections: readonly LoadConnection[];
-  /** Is called when all messages of a read were told. */
-  afterRead: (connection: LoadConnection) => void;
   /** Microseconds since the crowd was made, now, and at the beginning of this read. */
   micros(): number;
   now(): number;
@@ -78,7 +79,7 @@ const WAKING = 2000;
 
 const LATIN1 = new TextDecoder("latin1");
 
-export function createCrowd(plan: CrowdPlan, onMessage: OnMessage): Crowd {
+export function createCrowd(plan: CrowdPlan, onMessage: OnMessage, afterRead: AfterRead): Crowd {
   const url = new URL(plan.url);
   const secure = url.protocol === "wss:";
   const base = url.pathname.replace(/\/$/, "");
@@ -179,7 +180,7 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage): Crowd {
       now = micros();
       current = connection;
       scan(connection, bytes, onFrame);
-      crowd.afterRead(connection);
+      afterRead(connection);
     },
     drain({ data: connection }: Socket<LoadConnection>) {
       const { unsent } = connection;
@@ -214,10 +215,9 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage): Crowd {
     return done.promise;
   }
 
-  const crowd: Crowd = {
+  return {
     plan,
     connections,
-    afterRead: () => {},
     micros,
     now: () => now,
     connect,
@@ -247,5 +247,4 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage): Crowd {
       return closed;
     },
   };
-  return crowd;
 }

@@ -74,7 +74,7 @@ const SETTLE = { most: 30_000, quiet: 2000 };
 const MICROS = { lowest: 1, highest: 2 ** 31, figures: 2 };
 
 export function createLoad(plan: LoadPlan): Load {
-  const crowd = createCrowd(plan, arrived);
+  const crowd = createCrowd(plan, arrived, goOn);
   const { connections } = crowd;
   const talkers = connections.filter(({ seat, stalled }) => seat < plan.talkers && !stalled);
   /** Connections of each channel that read. */
@@ -112,11 +112,12 @@ export function createLoad(plan: LoadPlan): Load {
     if (senderOf(bytes, textAt) === connection.index) connection.own++;
   }
 
-  crowd.afterRead = (connection) => {
+  /** In a closed loop, each of one's own that came is followed by the next. */
+  function goOn(connection: LoadConnection): void {
     const own = connection.own;
     connection.own = 0;
     if (own > 0 && looping) say(connection, own, crowd.now());
-  };
+  }
 
   function talkInClosedLoop(inFlight: number): void {
     looping = true;
