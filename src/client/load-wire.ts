@@ -75,11 +75,11 @@ export function clientFrame(payload: string, first = TEXT_FRAME): Uint8Array {
   return Buffer.concat([Buffer.from([first, ...header, 0, 0, 0, 0]), body]);
 }
 
-/** The bytes of messages, made once; only sender and time are written anew. */
-export interface Stamp {
-  /** @returns bytes that hold until the next call */
-  messages(count: number, sender: number, micros: number): Uint8Array;
-}
+/**
+ * The bytes of messages, made once; only sender and time are written anew.
+ * @returns bytes that hold until the next call
+ */
+export type Stamp = (count: number, sender: number, micros: number) => Uint8Array;
 
 /** @param textLength characters of a message's text, {@link LEAST_TEXT} to 60,000 */
 export function createStamp({ before, after, tail }: Dialect, textLength: number): Stamp {
@@ -88,15 +88,13 @@ export function createStamp({ before, after, tail }: Dialect, textLength: number
   const frame = clientFrame(before + FRAME + text + tail + after);
   const bytes = Buffer.concat(Array.from({ length: BATCH }, () => frame));
   const textAt = frame.indexOf(FRAME.charCodeAt(0), 6) + FRAME.length;
-  return {
-    messages(count, sender, micros) {
-      for (let at = 0; at < count; at++) {
-        const start = at * frame.length + textAt;
-        writeDigits(bytes, start, SENDER, sender);
-        writeDigits(bytes, start + SENDER, TIME, micros);
-      }
-      return bytes.subarray(0, count * frame.length);
-    },
+  return (count, sender, micros) => {
+    for (let at = 0; at < count; at++) {
+      const start = at * frame.length + textAt;
+      writeDigits(bytes, start, SENDER, sender);
+      writeDigits(bytes, start + SENDER, TIME, micros);
+    }
+    return bytes.subarray(0, count * frame.length);
   };
 }
 

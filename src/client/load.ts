@@ -98,7 +98,7 @@ export function createLoad(plan: LoadPlan): Load {
     const stamp = stamps.get(connection.dialect)!;
     for (let left = count; left > 0; left -= BATCH) {
       const some = Math.min(left, BATCH);
-      crowd.write(connection, stamp.messages(some, connection.index, at));
+      crowd.write(connection, stamp(some, connection.index, at));
     }
     messages += count;
     expected += count * readers[connection.channel]!;

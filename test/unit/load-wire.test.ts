@@ -55,7 +55,7 @@ describe("a scan", () => {
 
 describe("a stamp", () => {
   test.each(Object.entries(DIALECTS))("is read where it was written: %s", (name, dialect) => {
-    const bytes = createStamp(dialect, 48).messages(3, 1234, 9_876_543_210);
+    const bytes = createStamp(dialect, 48)(3, 1234, 9_876_543_210);
     const length = bytes.length / 3;
     const header = length > 126 + 8 ? 8 : 6;
     for (let frame = 0; frame < 3; frame++) {
@@ -79,7 +79,7 @@ describe("a stamp", () => {
       [DIALECTS["echo v1"], v1],
     ] as const) {
       const length = clientFrame(JSON.stringify(frame)).length;
-      expect(createStamp(dialect, 48).messages(1, 0, 0)).toHaveLength(length);
+      expect(createStamp(dialect, 48)(1, 0, 0)).toHaveLength(length);
     }
   });
 });
