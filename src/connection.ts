@@ -67,10 +67,7 @@ export interface EdgeParts {
 }
 
 export interface Edge {
-  readonly handlers: Pick<
-    WebSocketHandler<Peer>,
-    "open" | "message" | "ping" | "pong" | "close" | "error"
-  >;
+  readonly handlers: WebSocketHandler<Peer>;
   /** @returns whether the request has become a connection of the channel */
   upgrade(request: Request, server: Server<Peer>, channel: string): boolean;
   /** Sends the heartbeats that are due, and cuts the dead. */
