@@ -1,33 +1,4 @@
-import { LOG_LEVELS, type LogLevel } from "./log.ts";
-
-/** The settings of a server, from the environment. See SETTINGS for what each means. */
-export interface Config {
-  readonly port: number;
-  readonly host: string;
-  /** Paths of PEM files; both or neither. */
-  readonly tlsCert: string;
-  readonly tlsKey: string;
-  /** Seconds. */
-  readonly heartbeatInterval: number;
-  /** Code points. */
-  readonly textLimit: number;
-  /** Frames a second, and at once. */
-  readonly messageRate: number;
-  readonly messageBurst: number;
-  /** Bytes. */
-  readonly sendBuffer: number;
-  /** Milliseconds. */
-  readonly fanoutWindow: number;
-  /** Messages of a channel; seconds for an empty channel; bytes over all channels. */
-  readonly historyLimit: number;
-  readonly historyTtl: number;
-  readonly historyMemory: number;
-  /** Seconds. */
-  readonly sessionGrace: number;
-  /** Path of an SQLite file; "" to keep everything in memory. */
-  readonly database: string;
-  readonly logLevel: LogLevel;
-}
+import { LOG_LEVELS } from "./log.ts";
 
 /** One setting: how its text is read, and what people are told about it. */
 interface Setting<T> {
@@ -42,9 +13,7 @@ interface Setting<T> {
   readonly read: (text: string) => T | undefined;
 }
 
-type Settings = { readonly [K in keyof Config]: Setting<Config[K]> };
-
-export const SETTINGS: Settings = {
+export const SETTINGS = {
   port: {
     variable: "PORT",
     usual: "6060",
@@ -143,6 +112,11 @@ export const SETTINGS: Settings = {
     allowed: "debug, info, warn, error or silent",
     read: (text) => LOG_LEVELS.find((level) => level === text),
   },
+} satisfies Record<string, Setting<unknown>>;
+
+/** The settings of a server, in the units that {@link SETTINGS} tells; paths are "" for none. */
+export type Config = {
+  readonly [K in keyof typeof SETTINGS]: NonNullable<ReturnType<(typeof SETTINGS)[K]["read"]>>;
 };
 
 function integer(least: number, most: number): Pick<Setting<number>, "allowed" | "read"> {

@@ -67,10 +67,7 @@ export interface EdgeParts {
 }
 
 export interface Edge {
-  readonly handlers: Pick<
-    WebSocketHandler<Peer>,
-    "open" | "message" | "ping" | "pong" | "close" | "error"
-  >;
+  readonly handlers: WebSocketHandler<Peer>;
   /** @returns whether the request has become a connection of the channel */
   upgrade(request: Request, server: Server<Peer>, channel: string): boolean;
   /** Sends the heartbeats that are due, and cuts the dead. */
@@ -195,6 +192,11 @@ export function createEdge(parts: EdgeParts): Edge {
     }
   }
 
+  /** A ping or pong of the WebSocket. */
+  function sign({ data: peer }: ServerWebSocket<Peer>): void {
+    perform(peer, decideSign(peer, clock(), rules));
+  }
+
   function publish(peer: Peer, text: string, ref: string | undefined): void {
     const { channel, session } = peer;
     const answer = broker.publish(channel.id, { text, user: userOf(peer), session, ref });
@@ -262,13 +264,8 @@ export function createEdge(parts: EdgeParts): Edge {
         else perform(peer, decide(peer, frame, clock(), rules));
       },
 
-      ping({ data: peer }) {
-        perform(peer, decideSign(peer, clock(), rules));
-      },
-
-      pong({ data: peer }) {
-        perform(peer, decideSign(peer, clock(), rules));
-      },
+      ping: sign,
+      pong: sign,
 
       close({ data: peer }, code) {
         const { channel, name } = peer;

@@ -1,7 +1,7 @@
 /** Events of the server for whoever runs it. Never the text of a message, never a session. */
-export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
+export const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
 
-export const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error", "silent"];
+export type LogLevel = (typeof LOG_LEVELS)[number];
 
 type Details = Readonly<Record<string, string | number | boolean>>;
 

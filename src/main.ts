@@ -51,7 +51,8 @@ function stop(status: 1 | 2, ...sentences: string[]): never {
   process.exit(status);
 }
 
-function readArguments(args: string[]): Record<string, string | undefined> {
+/** The settings among the arguments, as they would stand in the environment. */
+function readArguments(args: string[]): Record<string, string> {
   try {
     const { values, positionals } = parseArgs({
       args,
@@ -74,8 +75,9 @@ function readArguments(args: string[]): Record<string, string | undefined> {
     if (command !== "serve" || others.length > 0) {
       stop(2, `"${positionals.join(" ")}" is not a command. See shoal --help.`);
     }
-    const given = values as Record<string, string | undefined>;
-    return Object.fromEntries(flags.map(({ flag, variable }) => [variable, given[flag]]));
+    const texts = values as Record<string, string>;
+    const given = flags.filter(({ flag }) => flag in texts);
+    return Object.fromEntries(given.map(({ flag, variable }) => [variable, texts[flag]!]));
   } catch (error) {
     return stop(2, `${(error as Error).message.split("\n")[0]} See shoal --help.`);
   }
@@ -91,11 +93,7 @@ function isFile(path: string): boolean {
 }
 
 async function serve(args: string[]): Promise<void> {
-  const given = readArguments(args);
-  const wanted = Object.fromEntries(
-    Object.entries(given).filter(([, value]) => value !== undefined),
-  );
-  const read = readConfig({ ...process.env, ...wanted }, isFile);
+  const read = readConfig({ ...process.env, ...readArguments(args) }, isFile);
   if ("faults" in read) return stop(2, ...read.faults);
   const { config } = read;
   const log = createLog({

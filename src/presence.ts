@@ -56,28 +56,23 @@ export interface Presence<C> {
   flush(now: number): void;
 }
 
-export function createPresence<C>(data: PresenceData<C>, effects: PresenceEffects<C>): Presence<C> {
-  function watchOf(channel: string): Watch<C> {
-    let watch = data.get(channel);
-    if (watch === undefined) {
-      watch = {
-        channel,
-        watchers: new Set(),
-        asking: new Set(),
-        fetching: false,
-        since: undefined,
-        joined: new Set(),
-        left: new Set(),
-        count: 0,
-        names: 0,
-        toldCount: 0,
-        toldNames: true,
-      };
-      data.set(channel, watch);
-    }
-    return watch;
-  }
+function newWatch<C>(channel: string): Watch<C> {
+  return {
+    channel,
+    watchers: new Set(),
+    asking: new Set(),
+    fetching: false,
+    since: undefined,
+    joined: new Set(),
+    left: new Set(),
+    count: 0,
+    names: 0,
+    toldCount: 0,
+    toldNames: true,
+  };
+}
 
+export function createPresence<C>(data: PresenceData<C>, effects: PresenceEffects<C>): Presence<C> {
   /** Gets the roster, which holds every change until now, and tells everybody where they stand. */
   function tell(watch: Watch<C>): void {
     if (watch.asking.size === 0 && !becomesNamed(watch)) return tellChanges(watch);
@@ -143,7 +138,7 @@ export function createPresence<C>(data: PresenceData<C>, effects: PresenceEffect
 
   return {
     ask(channel, connection) {
-      const watch = watchOf(channel);
+      const watch = data.getOrInsertComputed(channel, newWatch<C>);
       watch.asking.add(connection);
       if (watch.since === undefined && !watch.fetching) tell(watch);
     },

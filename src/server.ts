@@ -18,10 +18,9 @@ import {
   badMethod,
   badPath,
   badRequest,
-  customRoute,
   failed,
+  fixedRoute,
   isReading,
-  serverRoute,
   upgradeRequired,
   wantsPage,
 } from "./http/routes.ts";
@@ -172,8 +171,7 @@ export async function createServer(
     const reading = isReading(request) && !upgrade;
     if (reading) {
       const known =
-        serverRoute(url.pathname) ??
-        customRoute(url.pathname) ??
+        fixedRoute(url.pathname) ??
         libraryFile(request, url.pathname) ??
         files.file(request, url.pathname);
       if (known !== undefined) return known;

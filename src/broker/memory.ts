@@ -1,4 +1,4 @@
-import type { Broker, BrokerEvents, Clock, Draft, PublishFault } from "./broker.ts";
+import type { Broker, BrokerEvents, Clock, Draft } from "./broker.ts";
 import {
   createHistory,
   createHistoryData,
@@ -6,7 +6,7 @@ import {
   type HistoryRules,
 } from "./history.ts";
 import { createNames, createNamesData, type NamesData, type NamesRules } from "./names.ts";
-import { createRefs, createRefsData, hashOf, type Once, type RefsData } from "./refs.ts";
+import { createRefs, createRefsData, hashOf, type RefsData } from "./refs.ts";
 
 /** Everything that the memory broker knows: plain data, so that it survives a reload. */
 export interface MemoryData {
@@ -91,20 +91,17 @@ export function createMemoryBroker(
     return message.id;
   }
 
-  function postOnce(channel: string, draft: Draft, once: Once): number | PublishFault {
-    const found = refs.find(once);
-    if (found !== undefined) return found;
-    const id = post(channel, draft);
-    refs.note({ ...once, id });
-    return id;
-  }
-
   return {
     ...broker,
     publish(channel, draft) {
       const { session, ref, text } = draft;
       if (session === undefined || ref === undefined) return post(channel, draft);
-      return postOnce(channel, draft, { channel, session, ref, hash: hashOf(text) });
+      const once = { channel, session, ref, hash: hashOf(text) };
+      const found = refs.find(once);
+      if (found !== undefined) return found;
+      const id = post(channel, draft);
+      refs.note({ ...once, id });
+      return id;
     },
     close() {},
   };

@@ -69,9 +69,7 @@ export function createNames(
   changed?: (channel: string, key: string, hold: Hold | undefined) => void,
 ): Names {
   function roomOf(channel: string): Room {
-    let room = data.rooms.get(channel);
-    if (room === undefined) data.rooms.set(channel, (room = { count: 0, holds: new Map() }));
-    return room;
+    return data.rooms.getOrInsertComputed(channel, () => ({ count: 0, holds: new Map() }));
   }
 
   function end(channel: string, room: Room, key: string, hold: Hold): void {
@@ -81,8 +79,8 @@ export function createNames(
     if (hold.session !== undefined) changed?.(channel, key, undefined);
   }
 
-  /** Ends a hold that nobody has, and tells it. */
-  function endKept(hold: Hold, { channel, key }: { channel: string; key: string }): void {
+  /** Makes a name free, and tells it. */
+  function free(hold: Hold, { channel, key }: { channel: string; key: string }): void {
     const room = roomOf(channel);
     end(channel, room, key, hold);
     events.presence(channel, { count: room.count, left: [hold.shown] });
@@ -90,7 +88,7 @@ export function createNames(
 
   function giveUp(channel: string, session: string): void {
     for (const [hold, place] of data.kept) {
-      if (hold.session === session && place.channel === channel) endKept(hold, place);
+      if (hold.session === session && place.channel === channel) free(hold, place);
     }
   }
 
@@ -138,9 +136,8 @@ export function createNames(
     },
 
     release(channel, { holder, key, keep }) {
-      const room = data.rooms.get(channel);
-      const hold = room?.holds.get(key);
-      if (room === undefined || hold === undefined || hold.holder !== holder) return;
+      const hold = data.rooms.get(channel)?.holds.get(key);
+      if (hold === undefined || hold.holder !== holder) return;
       const now = clock();
       const longEnough = now - hold.since >= rules.heldFor;
       if (keep && hold.session !== undefined && longEnough && rules.grace > 0) {
@@ -152,8 +149,7 @@ export function createNames(
           return;
         }
       }
-      end(channel, room, key, hold);
-      events.presence(channel, { count: room.count, left: [hold.shown] });
+      free(hold, { channel, key });
     },
 
     giveUp,
@@ -177,7 +173,7 @@ export function createNames(
       for (const [hold, place] of data.kept) {
         // All are kept equally long; a clock that stepped back only keeps them longer.
         if (hold.until > now) break;
-        endKept(hold, place);
+        free(hold, place);
       }
     },
   };

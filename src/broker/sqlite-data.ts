@@ -99,7 +99,7 @@ function restore(data: SqliteData, contents: Contents, rules: BrokerRules, clock
   for (const row of rows.toSorted((a, b) => a.until - b.until)) {
     const { channel, key, ...hold } = row;
     const lives = hold.until > now && now - hold.since >= heldFor;
-    if (!lives || !names.restore(channel, key, hold)) noteName(data)(channel, key, undefined);
+    if (!lives || !names.restore(channel, key, hold)) noteName(data, channel, key);
   }
 }
 
@@ -107,13 +107,11 @@ export function refsSince(clock: Clock): number {
   return (clock() - WINDOW.ms) * 1000;
 }
 
-export function noteName(data: SqliteData) {
-  return (channel: string, key: string, hold: Hold | undefined) => {
-    const { shown = "", session = "", since = 0, until = 0 } = hold ?? {};
-    const row = hold && { channel, key, shown, session, since, until };
-    // Neither a channel nor a key has a line break in it.
-    data.waiting.names.set(`${channel}\n${key}`, { channel, key, row });
-  };
+export function noteName(data: SqliteData, channel: string, key: string, hold?: Hold): void {
+  const { shown = "", session = "", since = 0, until = 0 } = hold ?? {};
+  const row = hold && { channel, key, shown, session, since, until };
+  // Neither a channel nor a key has a line break in it.
+  data.waiting.names.set(`${channel}\n${key}`, { channel, key, row });
 }
 
 export function noteDrop(data: SqliteData) {

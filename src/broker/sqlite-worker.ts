@@ -1,4 +1,4 @@
-import { Database, type Statement } from "bun:sqlite";
+import { Database } from "bun:sqlite";
 import { closeSync, openSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Message } from "../protocol/codec.ts";
@@ -135,56 +135,36 @@ function read(database: Database, refsSince: number): Contents {
   };
 }
 
-interface Writer {
-  write(batch: Batch, refsSince: number): void;
-  close(): void;
-}
+/** Writes a batch. The database keeps the statements, and ends them when it is closed. */
+function write(database: Database, batch: Batch, refsSince: number): void {
+  const message = database.query("INSERT INTO messages VALUES (?, ?, ?, ?, ?)");
+  const channel = database.query("INSERT OR REPLACE INTO channels VALUES (?, ?)");
+  const ref = database.query("INSERT OR REPLACE INTO refs VALUES (?, ?, ?, ?, ?)");
+  const oldRefs = database.query("DELETE FROM refs WHERE id < ?");
+  const name = database.query("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?, ?)");
+  const noName = database.query("DELETE FROM names WHERE channel = ? AND key = ?");
+  const drop = database.query("DELETE FROM messages WHERE channel = ? AND id <= ?");
+  const forget = database.query("DELETE FROM channels WHERE channel = ? AND last <= ?");
+  const forgotten = database.query("UPDATE meta SET forgotten = max(forgotten, ?)");
 
-/** Prepares the statements that write a batch. */
-function writer(database: Database): Writer {
-  const statements: Statement[] = [];
-  function prepare(sql: string): Statement {
-    const statement = database.prepare(sql);
-    statements.push(statement);
-    return statement;
+  for (const one of batch.drops) {
+    drop.run(one.channel, one.upTo);
+    if (!one.forgotten) continue;
+    forget.run(one.channel, one.upTo);
+    forgotten.run(one.upTo);
   }
-  const message = prepare("INSERT INTO messages VALUES (?, ?, ?, ?, ?)");
-  const channel = prepare("INSERT OR REPLACE INTO channels VALUES (?, ?)");
-  const ref = prepare("INSERT OR REPLACE INTO refs VALUES (?, ?, ?, ?, ?)");
-  const oldRefs = prepare("DELETE FROM refs WHERE id < ?");
-  const name = prepare("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?, ?)");
-  const noName = prepare("DELETE FROM names WHERE channel = ? AND key = ?");
-  const drop = prepare("DELETE FROM messages WHERE channel = ? AND id <= ?");
-  const forget = prepare("DELETE FROM channels WHERE channel = ? AND last <= ?");
-  const forgotten = prepare("UPDATE meta SET forgotten = max(forgotten, ?)");
-
-  const write = database.transaction((batch: Batch, refsSince: number) => {
-    for (const one of batch.drops) {
-      drop.run(one.channel, one.upTo);
-      if (!one.forgotten) continue;
-      forget.run(one.channel, one.upTo);
-      forgotten.run(one.upTo);
-    }
-    const lasts = new Map<string, number>();
-    for (const one of batch.messages) {
-      if (batch.keeps) message.run(one.channel, one.id, one.prev, one.text, one.user);
-      lasts.set(one.channel, one.id);
-    }
-    for (const [id, last] of lasts) channel.run(id, last);
-    for (const one of batch.refs) ref.run(one.channel, one.session, one.ref, one.id, one.hash);
-    if (batch.refs.length > 0) oldRefs.run(refsSince);
-    for (const { channel: id, key, row } of batch.names) {
-      if (row === undefined) noName.run(id, key);
-      else name.run(id, key, row.shown, row.session, row.since, row.until);
-    }
-  });
-  return {
-    write: (batch, refsSince) => write.immediate(batch, refsSince),
-    close() {
-      // SQLite holds on to the file as long as there is a statement.
-      for (const statement of statements) statement.finalize();
-    },
-  };
+  const lasts = new Map<string, number>();
+  for (const one of batch.messages) {
+    if (batch.keeps) message.run(one.channel, one.id, one.prev, one.text, one.user);
+    lasts.set(one.channel, one.id);
+  }
+  for (const [id, last] of lasts) channel.run(id, last);
+  for (const one of batch.refs) ref.run(one.channel, one.session, one.ref, one.id, one.hash);
+  if (batch.refs.length > 0) oldRefs.run(refsSince);
+  for (const { channel: id, key, row } of batch.names) {
+    if (row === undefined) noName.run(id, key);
+    else name.run(id, key, row.shown, row.session, row.since, row.until);
+  }
 }
 
 function reasonOf(error: unknown): string {
@@ -197,19 +177,16 @@ declare const self: Worker;
 /** Answers each order with one reply, in turn. */
 function serve(): void {
   let database: Database | undefined;
-  let writes: Writer | undefined;
 
   function obey(order: Order): Reply {
     switch (order.do) {
       case "open":
         database = open(order.path);
-        writes = writer(database);
         return { done: "open", contents: read(database, order.refsSince) };
       case "write":
-        writes?.write(order.batch, order.refsSince);
+        database?.transaction(write).immediate(database, order.batch, order.refsSince);
         return { done: "write" };
       case "close":
-        writes?.close();
         database?.close();
         return { done: "close" };
     }

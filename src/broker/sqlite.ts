@@ -38,7 +38,7 @@ export function createSqliteBroker(
   const { history, refs, broker } = createRooms(data, rules, clock, events, {
     dropped: noteDrop(data),
     renamed(channel, key, hold) {
-      noteName(data)(channel, key, hold);
+      noteName(data, channel, key, hold);
       hurry();
     },
   });

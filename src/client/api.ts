@@ -82,9 +82,9 @@ export interface HistoryPage {
 
 export interface ChatOptions {
   /** The session of an earlier chat, as its "session" event told it. It is a secret. */
-  session?: string;
+  session?: string | undefined;
   /** A name to take at once. */
-  name?: string;
+  name?: string | undefined;
   /** How many of the newest messages to begin with, 0 to 200; usually 50. */
   history?: number;
   /** Begins with the messages after this id, as "message" events, and with no "history" event. */

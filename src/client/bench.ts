@@ -1,9 +1,10 @@
 import { parseArgs } from "node:util";
+import { PLAIN, V1 } from "./load-wire.ts";
 import { createLoad, type LoadFigures, type LoadPlan } from "./load.ts";
 
 /** `shoal bench URL`: the load side of the benchmark against a server of one's own. */
 
-export const BENCH_HELP = `Usage: shoal bench URL [options]
+const HELP = `Usage: shoal bench URL [options]
 
 Talks to a Shoal of your own and tells how fast its messages arrive.
 
@@ -17,26 +18,18 @@ Talks to a Shoal of your own and tells how fast its messages arrive.
   --yes-i-own-it   the URL is not on this machine, and its server is yours to load
 `;
 
-/** What is asked for, checked; or a sentence about what is wrong with it. */
-export type BenchRequest =
-  { readonly plan: LoadPlan; readonly seconds: number } | { readonly fault: string };
-
-const WHOLE = { connections: 20_000, channels: 20_000, talkers: 20_000 } as const;
+/** Connections, channels and talkers at most. */
+const MOST = 20_000;
 const RATE = { each: 5, most: 100_000 };
 const SECONDS = { usual: 5, most: 60 };
 const WARMUP = 1;
 const TEXT = 48;
 
-/** @param args the words after `bench` */
-export function readBench(args: string[]): BenchRequest {
-  try {
-    return request(args);
-  } catch (error) {
-    return { fault: (error as Error).message.split("\n")[0]! };
-  }
-}
-
-function request(args: string[]): BenchRequest {
+/**
+ * @param args the words after `bench`
+ * @throws with a sentence about what is wrong with them
+ */
+function read(args: string[]): { plan: LoadPlan; seconds: number } {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
@@ -77,7 +70,7 @@ function request(args: string[]): BenchRequest {
       channels,
       talkers,
       pace: rate === 0 ? { inFlight: 1 } : { rate },
-      dialects: [values.v1 ? "v1" : "plain"],
+      dialects: [values.v1 ? V1 : PLAIN],
       textLength: TEXT,
     },
     seconds,
@@ -85,12 +78,12 @@ function request(args: string[]): BenchRequest {
 }
 
 /** Whether a URL's host is this machine, whatever a name server says. */
-export function isLoopback(hostname: string): boolean {
+function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127\.[\d.]+$/.test(hostname);
 }
 
-function whole(flag: keyof typeof WHOLE, text: string | undefined, usual: number): number {
-  const value = number(flag, text, usual, 1, WHOLE[flag]);
+function whole(flag: string, text: string | undefined, usual: number): number {
+  const value = number(flag, text, usual, 1, MOST);
   if (!Number.isInteger(value)) throw new Error(`--${flag} must be a whole number.`);
   return value;
 }
@@ -115,12 +108,14 @@ function number(
  */
 export async function bench(args: string[], print: (text: string) => void): Promise<0 | 1 | 2> {
   if (args.includes("--help") || args.includes("-h")) {
-    print(BENCH_HELP);
+    print(HELP);
     return 0;
   }
-  const asked = readBench(args);
-  if ("fault" in asked) {
-    print(`shoal: ${asked.fault} See shoal bench --help.`);
+  let asked: ReturnType<typeof read>;
+  try {
+    asked = read(args);
+  } catch (error) {
+    print(`shoal: ${(error as Error).message.split("\n")[0]} See shoal bench --help.`);
     return 2;
   }
   const { plan, seconds } = asked;
@@ -128,7 +123,7 @@ export async function bench(args: string[], print: (text: string) => void): Prom
   try {
     const opening = await load.open();
     print(
-      `${plan.connections} connections in ${plan.channels} channels, ${plan.dialects[0]}: ` +
+      `${plan.connections} connections in ${plan.channels} channels, ${plan.dialects[0]?.name}: ` +
         `all in after ${opening.toFixed(2)} s. They talk for ${seconds} s.`,
     );
     print(report(plan, await load.drive({ warmup: WARMUP, seconds })));

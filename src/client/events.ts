@@ -1,8 +1,6 @@
-import type { ChatEvents } from "./api.ts";
+import type { Chat, ChatEvents } from "./api.ts";
 
-export interface Events {
-  /** Calls the listener at each event of this name. @returns a function that ends it */
-  on<K extends keyof ChatEvents>(event: K, listener: (event: ChatEvents[K]) => void): () => void;
+export interface Events extends Pick<Chat, "on"> {
   emit<K extends keyof ChatEvents>(event: K, value: ChatEvents[K]): void;
 }
 

@@ -1,6 +1,5 @@
 import type { Socket } from "bun";
 import {
-  ANSWERS,
   clientFrame,
   type Dialect,
   handshake,
@@ -8,7 +7,6 @@ import {
   type Scan,
   scan,
   sourceOf,
-  speaksSocketIo,
   textOffset,
 } from "./load-wire.ts";
 
@@ -54,11 +52,12 @@ export interface LoadConnection extends Scan {
 /** Is called for each message: where its text begins in the bytes. */
 export type OnMessage = (connection: LoadConnection, bytes: Uint8Array, textAt: number) => void;
 
+/** Is called when all messages of a read were told. */
+export type AfterRead = (connection: LoadConnection) => void;
+
 export interface Crowd {
   readonly plan: CrowdPlan;
   readonly connections: readonly LoadConnection[];
-  /** Is called when all messages of a read were told. */
-  afterRead: (connection: LoadConnection) => void;
   /** Microseconds since the crowd was made, now, and at the beginning of this read. */
   micros(): number;
   now(): number;
@@ -80,7 +79,7 @@ const WAKING = 2000;
 
 const LATIN1 = new TextDecoder("latin1");
 
-export function createCrowd(plan: CrowdPlan, onMessage: OnMessage): Crowd {
+export function createCrowd(plan: CrowdPlan, onMessage: OnMessage, afterRead: AfterRead): Crowd {
   const url = new URL(plan.url);
   const secure = url.protocol === "wss:";
   const base = url.pathname.replace(/\/$/, "");
@@ -150,7 +149,7 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage): Crowd {
       return undefined;
     }
     connection.phase = "greeting";
-    if (dialect === "echo" || dialect === "echo v1") ready(connection);
+    if (dialect.silent === true) ready(connection);
     return chunk.subarray(chunk.length - (answer.length - end - 4));
   }
 
@@ -166,8 +165,7 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage): Crowd {
     const { dialect } = current;
     const kind = kindOf(opcode, bytes, at, dialect);
     if (kind === "message") return onMessage(current, bytes, at + textOffset(dialect));
-    const answer = ANSWERS[kind];
-    if (answer !== undefined) write(current, answer);
+    if (typeof kind !== "string") write(current, kind);
     else if (kind === "error") refused++;
     else if (kind === "connection") takeName(current);
     else if (kind === "welcome") ready(current);
@@ -182,7 +180,7 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage): Crowd {
       now = micros();
       current = connection;
       scan(connection, bytes, onFrame);
-      crowd.afterRead(connection);
+      afterRead(connection);
     },
     drain({ data: connection }: Socket<LoadConnection>) {
       const { unsent } = connection;
@@ -199,9 +197,7 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage): Crowd {
     const fresh = { phase: "handshake", skip: 0, rest: undefined, answer: "", unsent: undefined };
     Object.assign(connection, fresh);
     const channel = `bench-${connection.channel}`;
-    const path = speaksSocketIo(connection.dialect)
-      ? `/socket.io/?EIO=4&transport=websocket&channel=${channel}`
-      : `${base}/${channel}`;
+    const path = connection.dialect.pathOf?.(channel) ?? `${base}/${channel}`;
     Bun.connect({
       ...sourceOf(url.hostname, connection.index),
       hostname: url.hostname.replace(/^\[|\]$/g, ""),
@@ -219,10 +215,9 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage): Crowd {
     return done.promise;
   }
 
-  const crowd: Crowd = {
+  return {
     plan,
     connections,
-    afterRead: () => {},
     micros,
     now: () => now,
     connect,
@@ -252,5 +247,4 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage): Crowd {
       return closed;
     },
   };
-  return crowd;
 }

@@ -6,38 +6,29 @@ import { SUBPROTOCOL } from "../protocol/schema.ts";
  */
 
 /** What a server under load speaks. */
-export type Dialect =
-  /** Shoal's two protocols. */
-  | "plain"
-  | "v1"
-  /** A server that sends on what it gets, unread: it gets a frame as long as Shoal's would be. */
-  | "echo"
-  | "echo v1"
-  /** Socket.IO 4 (Engine.IO 4) over a WebSocket, messages in events named "message". */
-  | "socket.io"
-  | "socket.io v1";
-
-interface Wire {
+export interface Dialect {
+  readonly name: string;
   readonly subprotocol?: string;
-  /** What comes before a frame's JSON. */
+  /** Where a channel is; usual: below the URL's path. */
+  readonly pathOf?: (channel: string) => string;
+  /** Whether nothing comes between the handshake and the first message, and there are no names. */
+  readonly silent?: true;
+  /** What comes before and after the JSON of a frame, whose last bracket is in the latter. */
   readonly before: string;
   readonly after: string;
   /** What follows the text in a message as it is sent. */
   readonly tail: string;
+  /** What a text frame is whose payload begins here. */
+  readonly kindOf: (bytes: Uint8Array, start: number) => Kind;
 }
 
-const FRAME = '{"type":"message","text":"';
-const PLAIN_TAIL = '","timestamp":1652997756,"user":"u00000"';
-const V1_TAIL = `${PLAIN_TAIL},"id":1652997756000000,"prev":1652997756000000`;
+/**
+ * What a frame is to the load. "welcome" is what the last step before talking is answered with; a
+ * frame that wants an answer is these bytes.
+ */
+export type Kind = "message" | "connection" | "welcome" | "error" | "other" | Uint8Array;
 
-const WIRES: Record<Dialect, Wire> = {
-  plain: { before: "", after: "}", tail: '"' },
-  v1: { subprotocol: SUBPROTOCOL, before: "", after: "}", tail: '"' },
-  echo: { before: "", after: "}", tail: PLAIN_TAIL },
-  "echo v1": { before: "", after: "}", tail: V1_TAIL },
-  "socket.io": { before: '42["message",', after: "}]", tail: PLAIN_TAIL },
-  "socket.io v1": { before: '42["message",', after: "}]", tail: V1_TAIL },
-};
+const FRAME = '{"type":"message","text":"';
 
 /** A text begins with its sender's number and the time it should have been sent: digits each. */
 const SENDER = 5;
@@ -65,8 +56,7 @@ export function sourceOf(hostname: string, index: number): { localAddress?: stri
 }
 
 /** The request that asks for a WebSocket. */
-export function handshake(host: string, path: string, dialect: Dialect): string {
-  const { subprotocol } = WIRES[dialect];
+export function handshake(host: string, path: string, { subprotocol }: Dialect): string {
   const key = Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString("base64");
   const offer = subprotocol === undefined ? "" : `Sec-WebSocket-Protocol: ${subprotocol}\r\n`;
   return (
@@ -85,29 +75,26 @@ export function clientFrame(payload: string, first = TEXT_FRAME): Uint8Array {
   return Buffer.concat([Buffer.from([first, ...header, 0, 0, 0, 0]), body]);
 }
 
-/** The bytes of messages, made once; only sender and time are written anew. */
-export interface Stamp {
-  /** @returns bytes that hold until the next call */
-  messages(count: number, sender: number, micros: number): Uint8Array;
-}
+/**
+ * The bytes of messages, made once; only sender and time are written anew.
+ * @returns bytes that hold until the next call
+ */
+export type Stamp = (count: number, sender: number, micros: number) => Uint8Array;
 
 /** @param textLength characters of a message's text, {@link LEAST_TEXT} to 60,000 */
-export function createStamp(dialect: Dialect, textLength: number): Stamp {
-  const { before, after, tail } = WIRES[dialect];
+export function createStamp({ before, after, tail }: Dialect, textLength: number): Stamp {
   const talk = TALK.repeat(Math.ceil(textLength / TALK.length)).slice(0, textLength - LEAST_TEXT);
   const text = "0".repeat(LEAST_TEXT) + talk;
   const frame = clientFrame(before + FRAME + text + tail + after);
   const bytes = Buffer.concat(Array.from({ length: BATCH }, () => frame));
   const textAt = frame.indexOf(FRAME.charCodeAt(0), 6) + FRAME.length;
-  return {
-    messages(count, sender, micros) {
-      for (let at = 0; at < count; at++) {
-        const start = at * frame.length + textAt;
-        writeDigits(bytes, start, SENDER, sender);
-        writeDigits(bytes, start + SENDER, TIME, micros);
-      }
-      return bytes.subarray(0, count * frame.length);
-    },
+  return (count, sender, micros) => {
+    for (let at = 0; at < count; at++) {
+      const start = at * frame.length + textAt;
+      writeDigits(bytes, start, SENDER, sender);
+      writeDigits(bytes, start + SENDER, TIME, micros);
+    }
+    return bytes.subarray(0, count * frame.length);
   };
 }
 
@@ -127,26 +114,16 @@ function readDigits(bytes: Uint8Array, at: number, digits: number): number {
 }
 
 /** Where in a payload a message's text begins. */
-export function textOffset(dialect: Dialect): number {
-  return WIRES[dialect].before.length + FRAME.length;
+export function textOffset({ before }: Dialect): number {
+  return before.length + FRAME.length;
 }
 
-/** What a frame is to the load. "welcome" is what the last step before talking is answered with. */
-export type Kind = "message" | "connection" | "welcome" | "error" | "other" | Asking;
-/** Frames that want an answer. */
-type Asking = "heartbeat" | "ping" | "socket.io open" | "socket.io ping";
-
-export const ANSWERS: Readonly<Partial<Record<Kind, Uint8Array>>> = {
-  heartbeat: clientFrame('{"type":"heartbeat"}'),
-  ping: clientFrame("", 0x8a),
-  "socket.io open": clientFrame("40"),
-  "socket.io ping": clientFrame("3"),
-};
+const PONG = clientFrame("", 0x8a);
 
 /** The kinds by the first letter of a frame's type. */
 const KINDS: readonly (readonly [letter: number, kind: Kind])[] = [
   [0x6d, "message"],
-  [0x68, "heartbeat"],
+  [0x68, clientFrame('{"type":"heartbeat"}')],
   [0x69, "welcome"],
   [0x63, "connection"],
   [0x65, "error"],
@@ -155,23 +132,24 @@ const TYPE_AT = '{"type":"'.length;
 
 /** What the frame is whose payload begins here. */
 export function kindOf(opcode: number, bytes: Uint8Array, start: number, dialect: Dialect): Kind {
-  if (opcode === 9) return "ping";
-  if (opcode !== 1) return "other";
-  if (speaksSocketIo(dialect)) return socketIoKindOf(bytes, start);
+  if (opcode === 9) return PONG;
+  return opcode === 1 ? dialect.kindOf(bytes, start) : "other";
+}
+
+/** Shoal's two protocols. */
+export const PLAIN: Dialect = {
+  name: "plain",
+  before: "",
+  after: "}",
+  tail: '"',
+  kindOf: kindByType,
+};
+export const V1: Dialect = { ...PLAIN, name: "v1", subprotocol: SUBPROTOCOL };
+
+function kindByType(bytes: Uint8Array, start: number): Kind {
   const letter = bytes[start + TYPE_AT];
   for (let at = 0; at < KINDS.length; at++) if (KINDS[at]![0] === letter) return KINDS[at]![1];
   return "other";
-}
-
-export function speaksSocketIo(dialect: Dialect): boolean {
-  return dialect === "socket.io" || dialect === "socket.io v1";
-}
-
-/** Engine.IO's packet type is a digit, and Socket.IO's another one behind that. */
-function socketIoKindOf(bytes: Uint8Array, start: number): Kind {
-  if (bytes[start] === 0x30) return "socket.io open";
-  if (bytes[start] === 0x32) return "socket.io ping";
-  return bytes[start + 1] === 0x30 ? "welcome" : "message";
 }
 
 export function senderOf(bytes: Uint8Array, textAt: number): number {

@@ -26,7 +26,7 @@ const AHEAD = 100;
  */
 export async function pipe(options: PipeOptions): Promise<number> {
   const { url, name, json, input, output, say } = options;
-  const chat = connect(url, { history: 0, ...(name === undefined ? {} : { name }) });
+  const chat = connect(url, { history: 0, name });
   const ended = Promise.withResolvers<number>();
   const entered = Promise.withResolvers<void>();
   let status = 0;

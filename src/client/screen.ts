@@ -30,7 +30,7 @@ const FAREWELL = 2000;
  */
 export async function screen(options: ScreenOptions): Promise<number> {
   const { url, name, colours, input, output } = options;
-  const chat = connect(url, { presence: true, ...(name === undefined ? {} : { name }) });
+  const chat = connect(url, { presence: true, name });
   const quit = Promise.withResolvers<void>();
   const sending = new Set<Promise<void>>();
   let present: PresenceEvent | undefined;

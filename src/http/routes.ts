@@ -75,26 +75,22 @@ export function failed(): Response {
 /** Channels are talks and no documents: search engines are asked for the first page alone. */
 const ROBOTS = "User-agent: *\nAllow: /$\nDisallow: /\n";
 
-/** The server's own paths; undefined where there is nothing. */
-export function serverRoute(pathname: string): Response | undefined {
+/** What stands at this path whatever is asked, also where browsers and crawlers look by themselves. */
+export function fixedRoute(pathname: string): Response | undefined {
   if (pathname === "/-/health") return sentence(200, "ok");
+  if (pathname === "/robots.txt") return lasting(ROBOTS, "text/plain; charset=utf-8");
+  if (pathname === "/favicon.ico") return lasting(Bun.file(icon), "image/x-icon");
   return undefined;
 }
 
-/** The paths beside `/-/` that browsers and crawlers ask for by themselves. */
-export function customRoute(pathname: string): Response | undefined {
-  const headers = { "Cache-Control": "public, max-age=86400", "X-Content-Type-Options": "nosniff" };
-  if (pathname === "/robots.txt") {
-    return new Response(ROBOTS, {
-      headers: { ...headers, "Content-Type": "text/plain; charset=utf-8" },
-    });
-  }
-  if (pathname === "/favicon.ico") {
-    return new Response(Bun.file(icon), {
-      headers: { ...headers, "Content-Type": "image/x-icon" },
-    });
-  }
-  return undefined;
+function lasting(body: Blob | string, type: string): Response {
+  return new Response(body, {
+    headers: {
+      "Content-Type": type,
+      "Cache-Control": "public, max-age=86400",
+      "X-Content-Type-Options": "nosniff",
+    },
+  });
 }
 
 export function isReading(request: Request): boolean {

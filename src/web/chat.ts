@@ -39,7 +39,7 @@ export function startChat(channel: string): void {
   const chat = connect(socketUrl(location), {
     presence: true,
     history: PAGE,
-    ...(identity?.session === undefined ? {} : { session: identity.session }),
+    session: identity?.session,
   });
   const live = createLive();
   const status = createStatus(live.say);

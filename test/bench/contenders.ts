@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { Dialect } from "../../src/client/load-wire.ts";
 import { type CpuMeter, cpuMeter, memoryOf, peakOf } from "./cpu.ts";
+import { DIALECTS } from "./dialects.ts";
 
 /** Who is measured, and how each is started: in a process of its own, on the first core. */
 
@@ -25,22 +26,22 @@ const ws = ["node", join(SERVERS, "ws.mjs")];
 const socketIo = ["node", join(SERVERS, "socketio.mjs")];
 
 export const CONTENDERS = {
-  bare: { command: bare, dialects: ["echo"] },
-  "bare v1": { command: bare, dialects: ["echo v1"] },
-  "bare mix": { command: bare, dialects: ["echo", "echo v1"] },
-  shoal: { command: SHOAL, dialects: ["plain"] },
-  "shoal v1": { command: SHOAL, dialects: ["v1"] },
-  "shoal mix": { command: SHOAL, dialects: ["plain", "v1"] },
-  "shoal, no window": { command: SHOAL, dialects: ["plain"], env: { FANOUT_WINDOW: "0" } },
-  "shoal v1, no window": { command: SHOAL, dialects: ["v1"], env: { FANOUT_WINDOW: "0" } },
-  binary: { command: [BINARY], dialects: ["plain"] },
-  "binary v1": { command: [BINARY], dialects: ["v1"] },
-  sqlite: { command: SHOAL, dialects: ["plain"], stores: true },
-  "sqlite v1": { command: SHOAL, dialects: ["v1"], stores: true },
-  ws: { command: ws, dialects: ["echo"] },
-  "ws v1": { command: ws, dialects: ["echo v1"] },
-  "socket.io": { command: socketIo, dialects: ["socket.io"] },
-  "socket.io v1": { command: socketIo, dialects: ["socket.io v1"] },
+  bare: { command: bare, dialects: [DIALECTS.echo] },
+  "bare v1": { command: bare, dialects: [DIALECTS["echo v1"]] },
+  "bare mix": { command: bare, dialects: [DIALECTS.echo, DIALECTS["echo v1"]] },
+  shoal: { command: SHOAL, dialects: [DIALECTS.plain] },
+  "shoal v1": { command: SHOAL, dialects: [DIALECTS.v1] },
+  "shoal mix": { command: SHOAL, dialects: [DIALECTS.plain, DIALECTS.v1] },
+  "shoal, no window": { command: SHOAL, dialects: [DIALECTS.plain], env: { FANOUT_WINDOW: "0" } },
+  "shoal v1, no window": { command: SHOAL, dialects: [DIALECTS.v1], env: { FANOUT_WINDOW: "0" } },
+  binary: { command: [BINARY], dialects: [DIALECTS.plain] },
+  "binary v1": { command: [BINARY], dialects: [DIALECTS.v1] },
+  sqlite: { command: SHOAL, dialects: [DIALECTS.plain], stores: true },
+  "sqlite v1": { command: SHOAL, dialects: [DIALECTS.v1], stores: true },
+  ws: { command: ws, dialects: [DIALECTS.echo] },
+  "ws v1": { command: ws, dialects: [DIALECTS["echo v1"]] },
+  "socket.io": { command: socketIo, dialects: [DIALECTS["socket.io"]] },
+  "socket.io v1": { command: socketIo, dialects: [DIALECTS["socket.io v1"]] },
 } as const satisfies Record<string, Contender>;
 
 export type ContenderName = keyof typeof CONTENDERS;

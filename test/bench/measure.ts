@@ -1,3 +1,4 @@
+import { PLAIN } from "../../src/client/load-wire.ts";
 import { createLoad, type LoadFigures, type LoadPlan } from "../../src/client/load.ts";
 import { BINARY, type Contender, onCore, start } from "./contenders.ts";
 
@@ -161,7 +162,7 @@ export async function firstConnection(): Promise<Sample> {
     const url = `ws://127.0.0.1:${port}`;
     for (;;) {
       const load = createLoad({
-        ...{ url, connections: 1, channels: 1, dialects: ["plain"], talkers: 0 },
+        ...{ url, connections: 1, channels: 1, dialects: [PLAIN], talkers: 0 },
         ...{ pace: { inFlight: 0 }, textLength: 48, named: false },
       });
       const connected = await load.open().then(

@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import { createHistogram } from "../../src/client/histogram.ts";
 import { estimate, isMet, median, ratio } from "../bench/stats.ts";
 
 describe("an estimate", () => {
@@ -43,34 +42,5 @@ describe("a ratio", () => {
     expect(isMet({ is: "least", at: 0.99 }, between)).toBe(false);
     expect(isMet({ is: "most", at: 0.95 }, between)).toBe(true);
     expect(isMet({ is: "most", at: 0.94 }, between)).toBe(false);
-  });
-});
-
-describe("a histogram", () => {
-  test("tells small values exactly and large ones to 2 %", () => {
-    const histogram = createHistogram();
-    histogram.record(7);
-    expect(histogram.quantile(0.5)).toBe(0.007);
-    for (const micros of [32, 63, 64, 1000, 123_456, 59_000_000, 2 ** 31 - 1]) {
-      histogram.clear();
-      histogram.record(micros);
-      expect(Math.abs(histogram.quantile(1) * 1000 - micros) / micros).toBeLessThan(0.02);
-    }
-  });
-
-  test("finds the value that a share does not exceed", () => {
-    const histogram = createHistogram();
-    expect(histogram.quantile(0.99)).toBe(0);
-    for (let micros = 1; micros <= 30; micros++) histogram.record(micros);
-    expect(histogram.count).toBe(30);
-    expect(histogram.quantile(0.5)).toBe(0.015);
-    expect(histogram.quantile(0)).toBe(0.001);
-    expect(histogram.quantile(1)).toBe(0.03);
-  });
-
-  test("takes a time before the beginning as none", () => {
-    const histogram = createHistogram();
-    histogram.record(-5);
-    expect(histogram.quantile(1)).toBe(0);
   });
 });

@@ -2,14 +2,15 @@ import { describe, expect, test } from "bun:test";
 import {
   clientFrame,
   createStamp,
-  type Dialect,
   kindOf,
+  PLAIN,
   type Scan,
   scan,
   senderOf,
   textOffset,
   timeOf,
 } from "../../src/client/load-wire.ts";
+import { DIALECTS } from "../bench/dialects.ts";
 
 /** A frame of a server: without a mask. */
 function serverFrame(payload: string, opcode = 1): Buffer {
@@ -53,10 +54,8 @@ describe("a scan", () => {
 });
 
 describe("a stamp", () => {
-  const dialects: Dialect[] = ["plain", "v1", "echo", "echo v1", "socket.io", "socket.io v1"];
-
-  test.each(dialects)("is read where it was written: %s", (dialect) => {
-    const bytes = createStamp(dialect, 48).messages(3, 1234, 9_876_543_210);
+  test.each(Object.entries(DIALECTS))("is read where it was written: %s", (name, dialect) => {
+    const bytes = createStamp(dialect, 48)(3, 1234, 9_876_543_210);
     const length = bytes.length / 3;
     const header = length > 126 + 8 ? 8 : 6;
     for (let frame = 0; frame < 3; frame++) {
@@ -65,9 +64,7 @@ describe("a stamp", () => {
       expect(timeOf(payload, textOffset(dialect))).toBe(9_876_543_210);
       expect(kindOf(1, payload, 0, dialect)).toBe("message");
       const text = Buffer.from(payload).toString();
-      const json = dialect.startsWith("socket.io")
-        ? JSON.parse(text.slice(2))[1]
-        : JSON.parse(text);
+      const json = name.startsWith("socket.io") ? JSON.parse(text.slice(2))[1] : JSON.parse(text);
       expect(json.text).toHaveLength(48);
     }
   });
@@ -78,11 +75,11 @@ describe("a stamp", () => {
     const plain = { type: "message", text, timestamp: 1652997756, user };
     const v1 = { ...plain, id: 1652997756000000, prev: 1652997756000000 };
     for (const [dialect, frame] of [
-      ["echo", plain],
-      ["echo v1", v1],
+      [DIALECTS.echo, plain],
+      [DIALECTS["echo v1"], v1],
     ] as const) {
       const length = clientFrame(JSON.stringify(frame)).length;
-      expect(createStamp(dialect, 48).messages(1, 0, 0)).toHaveLength(length);
+      expect(createStamp(dialect, 48)(1, 0, 0)).toHaveLength(length);
     }
   });
 });
@@ -90,25 +87,25 @@ describe("a stamp", () => {
 describe("a frame's kind", () => {
   test.each([
     ['{"type":"connection","id":"a"}', "connection"],
-    ['{"type":"heartbeat","authenticated":"true"}', "heartbeat"],
+    ['{"type":"heartbeat","authenticated":"true"}', clientFrame('{"type":"heartbeat"}')],
     ['{"type":"identity","success":"true"}', "welcome"],
     ['{"type":"error","code":"busy","message":""}', "error"],
     ['{"type":"presence","count":1}', "other"],
   ] as const)("is seen by its type: %s", (frame, kind) => {
-    expect(kindOf(1, Buffer.from(frame), 0, "plain")).toBe(kind);
+    expect(kindOf(1, Buffer.from(frame), 0, PLAIN)).toEqual(kind);
   });
 
   test.each([
-    ['0{"sid":"x"}', "socket.io open"],
+    ['0{"sid":"x"}', clientFrame("40")],
     ['40{"sid":"x"}', "welcome"],
-    ["2", "socket.io ping"],
+    ["2", clientFrame("3")],
     ['42["message",{}]', "message"],
   ] as const)("is seen in Socket.IO by its digits: %s", (frame, kind) => {
-    expect(kindOf(1, Buffer.from(frame), 0, "socket.io")).toBe(kind);
+    expect(kindOf(1, Buffer.from(frame), 0, DIALECTS["socket.io"])).toEqual(kind);
   });
 
   test("is a ping by its opcode", () => {
-    expect(kindOf(9, Buffer.alloc(0), 0, "plain")).toBe("ping");
-    expect(kindOf(8, Buffer.alloc(0), 0, "plain")).toBe("other");
+    expect(kindOf(9, Buffer.alloc(0), 0, PLAIN)).toEqual(clientFrame("", 0x8a));
+    expect(kindOf(8, Buffer.alloc(0), 0, PLAIN)).toBe("other");
   });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { PLAIN, V1 } from "../../src/client/load-wire.ts";
 import { createLoad, type LoadPlan } from "../../src/client/load.ts";
 import { serve } from "../helpers/server.ts";
 import { startShoal } from "../helpers/shoal.ts";
@@ -10,7 +11,7 @@ const WINDOW = { warmup: 0.05, seconds: 0.2 };
 
 function planOf(url: string, plan: Partial<LoadPlan> = {}): LoadPlan {
   return {
-    ...{ url, connections: 12, channels: 3, talkers: 2, dialects: ["plain"], textLength: 48 },
+    ...{ url, connections: 12, channels: 3, talkers: 2, dialects: [PLAIN], textLength: 48 },
     pace: { inFlight: 2 },
     ...plan,
   };
@@ -19,8 +20,8 @@ function planOf(url: string, plan: Partial<LoadPlan> = {}): LoadPlan {
 describe("a load", () => {
   const kinds: Record<string, Partial<LoadPlan>> = {
     "plain, in a closed loop": {},
-    "shoal.v1, in a closed loop": { dialects: ["v1"] },
-    "both at once, on a schedule": { dialects: ["plain", "v1"], pace: { rate: 300 } },
+    "shoal.v1, in a closed loop": { dialects: [V1] },
+    "both at once, on a schedule": { dialects: [PLAIN, V1], pace: { rate: 300 } },
     "on a slow schedule": { pace: { rate: 40 } },
     "on a schedule behind a closed loop": { pace: { rate: 300, hot: true } },
     "many in flight": { pace: { inFlight: 40 } },
@@ -57,7 +58,7 @@ describe("a load", () => {
 
   test("connects again after all have broken off, and takes the names again", async () => {
     await using server = await serve(NO_LIMIT);
-    const load = createLoad(planOf(server.ws, { dialects: ["v1"] }));
+    const load = createLoad(planOf(server.ws, { dialects: [V1] }));
     await load.open();
     await load.reopen();
     const { expected, received } = await load.drive(WINDOW);
