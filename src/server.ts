@@ -114,7 +114,10 @@ export async function createServer(
       if (channel !== undefined) fanout.flush(channel);
       publish(presenceTopic(id), frame);
     },
-    answer: answerPresence,
+    answer(peer, frame) {
+      fanout.flush(peer.channel);
+      answerPresence(peer, frame);
+    },
     failed: (error) => log.error("presence failed", { error: String(error) }),
   });
   const events: BrokerEvents = {
@@ -123,7 +126,11 @@ export async function createServer(
       if (channel !== undefined) fanout.message(channel, message);
     },
     presence: (id, change) => presence.change(id, change, clock()),
-    replaced: (_, holder) => replaced(holder as Peer),
+    replaced(_, holder) {
+      const peer = holder as Peer;
+      fanout.flush(peer.channel);
+      replaced(peer);
+    },
   };
   const broker: Broker = openBroker?.(events) ?? brokerOf(all.broker);
 

@@ -8,7 +8,7 @@ const texts = (frames: string[]) =>
   frames.filter((frame) => frame.includes('"message"')).map((frame) => JSON.parse(frame).text);
 
 test("nothing else notices that a channel gathers", async () => {
-  await using server = await serve({ messageRate: 0, fanoutWindow: 1000 });
+  await using server = await serve({ messageRate: 0, fanoutWindow: 60_000 });
   const url = `${server.ws}/a`;
   const members = await Promise.all(
     Array.from({ length: 520 }, (_, n) => enter(url, n % 2 === 0 ? V1 : {})),
@@ -32,6 +32,8 @@ test("nothing else notices that a channel gathers", async () => {
   const { last } = await late.nextOf("connection");
   expect(last).toBeGreaterThan(acks[2]!.id as number);
   say("6");
+  await ann.nextOf("ack");
+  late.say({ type: "history" });
   const next = await late.nextOf("message");
   expect([next.text, next.prev]).toEqual(["6", last]);
 
@@ -48,15 +50,39 @@ test("nothing else notices that a channel gathers", async () => {
   while (!frames.at(-1)!.includes('"joined"'));
   expect(texts(frames)).toEqual(["7", "8"]);
 
-  // The server stops: what was said is sent.
+  // So does the answer to who is here.
   say("9");
   say("10");
   while (((await ann.nextOf("ack")).ref as string) !== "10");
+  watcher.rest.length = 0;
+  watcher.say({ type: "presence" });
+  const answer: string[] = [];
+  do answer.push(await watcher.next());
+  while (!answer.at(-1)!.includes('"names"'));
+  expect(texts(answer)).toEqual(["9", "10"]);
+
+  // And that one's name went to another connection.
+  late.say({ type: "identity", user: "late" });
+  const { session } = await late.nextOf("identity");
+  say("11");
+  say("12");
+  while (((await ann.nextOf("ack")).ref as string) !== "12");
+  late.rest.length = 0;
+  reader.say({ type: "identity", user: "late", session });
+  const until: string[] = [];
+  do until.push(await late.next());
+  while (!until.at(-1)!.includes('"replaced"'));
+  expect(texts(until)).toEqual(["11", "12"]);
+
+  // The server stops: what was said is sent.
+  say("13");
+  say("14");
+  while (((await ann.nextOf("ack")).ref as string) !== "14");
   const stopped = server.drain();
   for (const member of members.slice(1)) {
     const seen: string[] = [];
-    while (seen.at(-1) !== "10") seen.push(String((await member.nextOf("message")).text));
-    expect(seen).toEqual(["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"]);
+    while (seen.at(-1) !== "14") seen.push(String((await member.nextOf("message")).text));
+    expect(seen).toEqual(Array.from({ length: 14 }, (_, n) => `${n + 1}`));
     expect((await member.closed).code).toBe(1001);
   }
   await stopped;
