@@ -171,9 +171,7 @@ export function createNames(
     expire() {
       const now = clock();
       for (const [hold, place] of data.kept) {
-        // All are kept equally long; a clock that stepped back only keeps them longer.
-        if (hold.until > now) break;
-        free(hold, place);
+        if (hold.until <= now) free(hold, place);
       }
     },
   };

@@ -39,6 +39,8 @@ export interface SqliteData extends MemoryData {
   bytes: number;
   /** Whether the last batch failed. */
   failing: boolean;
+  /** Whether names are in the file as they were before, since a batch with some has failed. */
+  namesMissed: boolean;
   /** When the last batch was handed over, in milliseconds since the process began. */
   handedAt: number;
 }
@@ -78,6 +80,7 @@ export async function openSqlite(
     tails: new Map(),
     bytes: 0,
     failing: false,
+    namesMissed: false,
     handedAt: 0,
   };
   restore(data, reply.contents, rules, clock);
@@ -107,11 +110,26 @@ export function refsSince(clock: Clock): number {
   return (clock() - WINDOW.ms) * 1000;
 }
 
+/** Notes that a name is held or kept, or, without a hold, free. */
 export function noteName(data: SqliteData, channel: string, key: string, hold?: Hold): void {
-  const { shown = "", session = "", since = 0, until = 0 } = hold ?? {};
-  const row = hold && { channel, key, shown, session, since, until };
+  // All of them are going to be written anyway.
+  if (data.namesMissed) return;
   // Neither a channel nor a key has a line break in it.
-  data.waiting.names.set(`${channel}\n${key}`, { channel, key, row });
+  data.waiting.names.set(`${channel}\n${key}`, nameChange(channel, key, hold));
+}
+
+/** Every name of a session, held or kept. */
+export function allNames({ names }: SqliteData): NameChange[] {
+  return Array.from(names.rooms).flatMap(([channel, { holds }]) =>
+    Array.from(holds)
+      .filter(([, { session }]) => session !== undefined)
+      .map(([key, hold]) => nameChange(channel, key, hold)),
+  );
+}
+
+function nameChange(channel: string, key: string, hold: Hold | undefined): NameChange {
+  const { shown = "", session = "", since = 0, until = 0 } = hold ?? {};
+  return { channel, key, row: hold && { channel, key, shown, session, since, until } };
 }
 
 export function noteDrop(data: SqliteData) {

@@ -33,6 +33,8 @@ export interface Batch {
   readonly keeps: boolean;
   readonly refs: readonly Posted[];
   readonly names: readonly NameChange[];
+  /** Whether these are all names that there are. */
+  readonly allNames: boolean;
   /** Channels whose messages up to an id are no longer kept, or of which nothing is. */
   readonly drops: readonly { channel: string; upTo: number; forgotten: boolean }[];
 }
@@ -161,6 +163,7 @@ function write(database: Database, batch: Batch, refsSince: number): void {
   for (const [id, last] of lasts) channel.run(id, last);
   for (const one of batch.refs) ref.run(one.channel, one.session, one.ref, one.id, one.hash);
   if (batch.refs.length > 0) oldRefs.run(refsSince);
+  if (batch.allNames) database.run("DELETE FROM names");
   for (const { channel: id, key, row } of batch.names) {
     if (row === undefined) noName.run(id, key);
     else name.run(id, key, row.shown, row.session, row.since, row.until);

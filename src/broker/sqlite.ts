@@ -4,6 +4,7 @@ import { nextId } from "./history.ts";
 import { type BrokerRules, createRooms } from "./memory.ts";
 import { hashOf, type Once } from "./refs.ts";
 import {
+  allNames,
   type Load,
   newLoad,
   noteDrop,
@@ -39,7 +40,8 @@ export function createSqliteBroker(
     dropped: noteDrop(data),
     renamed(channel, key, hold) {
       noteName(data, channel, key, hold);
-      hurry();
+      // While batches fail, names alone wait for the next message or the next renewal.
+      if (!data.failing) hurry();
     },
   });
   let timer: Timer | undefined;
@@ -62,7 +64,11 @@ export function createSqliteBroker(
     timer = undefined;
     hurried = false;
     const { posts, names: changed, drops } = data.waiting;
-    if (data.writing !== undefined || posts.length + changed.size + drops.size === 0) return;
+    // They are many, so they wait until a message is through.
+    const allOfThem = data.namesMissed && (posts.length === 0 || !data.failing);
+    const nothing = posts.length + changed.size + drops.size === 0 && !allOfThem;
+    if (data.writing !== undefined || nothing) return;
+    if (allOfThem) data.namesMissed = false;
     data.writing = data.waiting;
     data.waiting = newLoad();
     data.handedAt = performance.now();
@@ -72,7 +78,8 @@ export function createSqliteBroker(
         messages: posts.map(({ channel, message }) => ({ channel, ...message })),
         keeps: rules.history.limit > 0,
         refs: posts.flatMap(({ ref }) => ref ?? []),
-        names: [...changed.values()],
+        names: allOfThem ? allNames(data) : [...changed.values()],
+        allNames: allOfThem,
         drops: Array.from(drops, ([channel, drop]) => ({ channel, ...drop })),
       },
       refsSince: refsSince(clock),
@@ -89,8 +96,7 @@ export function createSqliteBroker(
     // What can not be written now is lost by closing; trying for ever would not save it.
     if (onClosed !== undefined) finish(reply.done === "failed");
     else if (data.waiting.posts.length > 0) hurry();
-    // While batches fail, names alone wait for the next message or the next renewal.
-    else if (data.waiting.names.size > 0 && !data.failing) hurry();
+    else if ((data.waiting.names.size > 0 || data.namesMissed) && !data.failing) hurry();
   }
 
   function onWritten({ posts }: Load): void {
@@ -111,8 +117,9 @@ export function createSqliteBroker(
     data.failing = true;
     const { waiting } = data;
     data.waiting = newLoad();
-    for (const { posts, names: changed, drops } of [writing, waiting]) {
-      for (const [key, change] of changed) data.waiting.names.set(key, change);
+    // To gather what changes would take memory for as long as this goes on.
+    data.namesMissed = true;
+    for (const { posts, drops } of [writing, waiting]) {
       for (const [channel, { upTo, forgotten }] of drops) noteDrop(data)(channel, upTo, forgotten);
       for (const { ref, settle } of posts) {
         if (ref !== undefined) refs.undo(ref);

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createSqliteBroker } from "../../src/broker/sqlite.ts";
 import { openSqlite } from "../../src/broker/sqlite-data.ts";
+import type { Order, Reply } from "../../src/broker/sqlite-worker.ts";
 import { createLog } from "../../src/log.ts";
 import {
   brokerContract,
@@ -33,6 +34,18 @@ async function openFile(path: string, rules = RULES, now = 1_700_000_000_000): P
 
 const open: OpenStore = (rules) => openFile(newFile(), rules);
 brokerContract("sqlite", open);
+
+/** Somebody comes, holds a name for long enough, and breaks off. */
+async function keepName(store: Store, key: string): Promise<void> {
+  const { broker } = store.node();
+  const holder = {};
+  await broker.join("a");
+  const name = { shown: key, key };
+  await broker.claim("a", { holder, name, held: undefined, session: key });
+  store.now += RULES.names.heldFor;
+  broker.release("a", { holder, key, keep: true });
+  broker.leave("a");
+}
 
 function draft(text: string, ref?: string) {
   return { text: JSON.stringify(text), user: '"ann"', session: "s", ref };
@@ -105,6 +118,20 @@ describe("sqlite: across restarts", () => {
     await again.close();
   });
 
+  test("a name that was kept for long before does not keep a later one", async () => {
+    const path = newFile();
+    const first = await openFile(path, { ...RULES, names: { ...RULES.names, grace: 3_600_000 } });
+    await keepName(first, "old");
+    await first.close();
+    const again = await openFile(path, RULES, first.now);
+    await keepName(again, "new");
+    again.now += RULES.names.grace;
+    const { broker } = again.node();
+    broker.renew();
+    expect((await broker.roster("a")).names).toEqual(["old"]);
+    await again.close();
+  });
+
   test("what is no longer kept is no longer in the file", async () => {
     const path = newFile();
     const store = await openFile(path, { ...RULES, history: { ...RULES.history, limit: 5 } });
@@ -142,6 +169,55 @@ test("sqlite: with more than 8 MiB under way, messages are refused", async () =>
   expect(heard.filter(({ is }) => is === "message").length).toBe(100 - refused);
   expect(await broker.publish("a", draft("fine again"))).toBeNumber();
   await store.close();
+});
+
+test("sqlite: names cost no more while the disk is full, and are in the file once it is not", async () => {
+  const path = newFile();
+  const data = await openSqlite(path, RULES, () => 1_700_000_000_000);
+  const { worker } = data;
+  const orders: Extract<Order, { do: "write" }>[] = [];
+  let full = false;
+  const thread = {
+    postMessage(order: Order) {
+      if (order.do === "write") orders.push(order);
+      if (order.do !== "write" || !full) worker.postMessage(order);
+      else queueMicrotask(() => thread.onmessage({ data: { done: "failed", reason: "full" } }));
+    },
+    terminate: () => worker.terminate(),
+    onmessage: (_: { data: Reply }) => {},
+  };
+  worker.onmessage = (event) => thread.onmessage(event);
+  const file = { ...data, worker: thread as unknown as Worker };
+  let now = 1_700_000_000_000;
+  const broker = createSqliteBroker(file, RULES, () => now, recorder([]), log);
+  const claim = (key: string, holder: object, held?: string) =>
+    broker.claim("a", { holder, name: { shown: key, key }, held, session: `${key}'s` });
+  await broker.join("a");
+  await claim("ann", {});
+  await broker.publish("a", draft("on the disk"));
+
+  full = true;
+  expect(await broker.publish("a", draft("refused"))).toBe("unavailable");
+  orders.length = 0;
+  const holder = {};
+  for (let n = 0; n < 1000; n++) await claim(`n${n}`, holder, n === 0 ? undefined : `n${n - 1}`);
+  await Bun.sleep(20);
+  expect(orders).toEqual([]);
+  broker.renew();
+  await Bun.sleep(20);
+  expect(orders.map(({ batch }) => batch.names.length)).toEqual([2]);
+  expect(file.waiting.names.size).toBe(0);
+
+  full = false;
+  broker.renew();
+  await broker.publish("a", draft("fine again"));
+  await claim("bob", {});
+  now += RULES.names.heldFor;
+  await broker.close();
+  const again = await openFile(path, RULES, now);
+  const { names } = await again.node().broker.roster("a");
+  expect(names.toSorted()).toEqual(["ann", "bob", "n999"]);
+  await again.close();
 });
 
 test("sqlite: a path is a path, whatever SQLite would make of it", async () => {
