@@ -61,6 +61,10 @@ export interface HistoryRules {
 const LOG_BYTES = 400;
 const MESSAGE_BYTES = 120;
 
+function logCost({ channel }: Log): number {
+  return LOG_BYTES + 2 * channel.length;
+}
+
 function cost(message: Message): number {
   return MESSAGE_BYTES + 2 * (message.text.length + message.user.length);
 }
@@ -103,13 +107,13 @@ export function createHistory(
   /** Counts a log among those that could give something back, as the one used last. */
   function use(log: Log): void {
     if (data.newest === log) return;
-    if (!data.used.delete(log)) data.bytes += LOG_BYTES;
+    if (!data.used.delete(log)) data.bytes += logCost(log);
     data.used.add(log);
     data.newest = log;
   }
 
   function uncount(log: Log): void {
-    if (data.used.delete(log)) data.bytes -= LOG_BYTES;
+    if (data.used.delete(log)) data.bytes -= logCost(log);
     if (data.newest === log) data.newest = undefined;
   }
 

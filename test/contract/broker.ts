@@ -304,6 +304,24 @@ export function brokerContract(kind: string, open: OpenStore): void {
       expect(await left("b")).toBeLessThan(12);
       expect((await broker.history("a", { after: 0, limit: 1 })).gap).toBe(true);
     });
+
+    test("counts what the names of channels take", async () => {
+      async function kept(length: number): Promise<number> {
+        const { broker } = await start({ history: { limit: 10, ttl: 60_000, memory: 50_000 } });
+        const channels = Array.from({ length: 100 }, (_, n) => `${n}`.padStart(length, "c"));
+        let count = 0;
+        for (const channel of channels) {
+          await broker.join(channel);
+          await broker.publish(channel, draft("x"));
+        }
+        for (const channel of channels) {
+          count += (await broker.history(channel, { limit: 1 })).messages.length;
+        }
+        return count;
+      }
+      const [short, long] = [await kept(3), await kept(256)];
+      expect(long).toBeLessThan(short * 0.6);
+    });
   });
 
   describe(`${kind}: names`, () => {
