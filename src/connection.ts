@@ -299,7 +299,8 @@ export function createEdge(parts: EdgeParts): Edge {
     heartbeat() {
       const now = clock();
       sweep(state, now, (peer) => {
-        if (now - peer.heardAt > deadAfter) return void peer.ws?.terminate();
+        const silentFor = now - Math.max(peer.heardAt, state.wheel.wokeAt);
+        if (silentFor > deadAfter) return void peer.ws?.terminate();
         if (heartbeatDue(peer) && peer.name !== undefined) release(peer, peer.name, false);
         peer.ws?.send(peer.name === undefined ? HEARTBEAT_UNNAMED : HEARTBEAT_NAMED);
       });

@@ -51,8 +51,11 @@ export interface Wheel<C extends Connection> {
   readonly slots: C[][];
   /** Milliseconds that a slot lasts. */
   readonly width: number;
-  /** How many slots have passed since the clock began. */
+  /** How many slots have passed, and when the next one is due. */
   passed: number;
+  dueAt: number;
+  /** When the process went on after it had stood still for an interval or more. */
+  wokeAt: number;
 }
 
 export interface State<C extends Connection> {
@@ -74,7 +77,9 @@ export function createState<C extends Connection>(interval: number, now: number)
     wheel: {
       slots: Array.from({ length: slots }, () => []),
       width,
-      passed: Math.floor(now / width),
+      passed: 0,
+      dueAt: now + width,
+      wokeAt: now,
     },
   };
 }
@@ -143,9 +148,13 @@ export function userOf(connection: Connection): string {
   return (connection.user ??= JSON.stringify(connection.name?.shown));
 }
 
+/** Slots by which a wheel that is late catches up; what is more, it waits itself. */
+const LATE_MOST = 2;
+
 /**
- * Calls `due` for every connection whose heartbeat has come due since the last sweep, once each
- * however long that was. `due` may take connections out.
+ * Calls `due` for every connection whose heartbeat has come due since the last sweep. `due` may take
+ * connections out. After a pause of the whole process the wheel goes on from where it was: nobody
+ * could answer meanwhile, and each needs a whole interval to answer the next.
  */
 export function sweep<C extends Connection>(
   state: State<C>,
@@ -154,11 +163,13 @@ export function sweep<C extends Connection>(
 ): void {
   const { wheel } = state;
   const { slots, width } = wheel;
-  const passed = Math.floor(now / width);
-  const first = Math.max(wheel.passed + 1, passed - slots.length + 1);
-  wheel.passed = Math.max(passed, wheel.passed);
-  for (let turn = first; turn <= passed; turn++) {
-    const slot = slots[turn % slots.length]!;
+  const late = now - wheel.dueAt;
+  if (late > LATE_MOST * width) wheel.dueAt = now;
+  if (late > slots.length * width) wheel.wokeAt = now;
+  while (wheel.dueAt <= now) {
+    wheel.dueAt += width;
+    wheel.passed++;
+    const slot = slots[wheel.passed % slots.length]!;
     // Backwards: one that leaves is replaced by the last, which was visited already.
     for (let place = slot.length - 1; place >= 0; place--) due(slot[place]!);
   }

@@ -56,14 +56,34 @@ test("the first heartbeat comes after a part of the interval, the others an inte
   );
 });
 
-test("after a long pause every connection is due once, not once for each interval missed", () => {
+test("after any pauses, a heartbeat comes a whole interval after the one before", () => {
+  const pauses = fc.array(fc.oneof(fc.integer({ min: 0, max: 500 }), fc.nat(5 * INTERVAL)));
+  fc.assert(
+    fc.property(fc.double({ min: 0, max: 0.999, noNaN: true }), pauses, (random, all) => {
+      const state = createState<Connection>(INTERVAL, 0);
+      arriveIn(state, "a", random);
+      const times: number[] = [];
+      let now = 0;
+      for (const pause of all) {
+        now += pause;
+        for (let ticks = 0; ticks < 20; ticks++, now += 100)
+          sweep(state, now, () => times.push(now));
+      }
+      for (let n = 1; n < times.length; n++) {
+        expect(times[n]! - times[n - 1]!).toBeGreaterThanOrEqual(INTERVAL - 300);
+      }
+    }),
+  );
+});
+
+test("after a pause of an interval or more, those who could not be heard are told apart", () => {
   const state = createState<Connection>(INTERVAL, 0);
-  const all = Array.from({ length: 500 }, (_, n) => arriveIn(state, "a", n / 500));
-  const due: Connection[] = [];
-  sweep(state, 10 * INTERVAL, (connection) => due.push(connection));
-  expect(due.length).toBe(all.length);
-  expect(new Set(due).size).toBe(all.length);
-  sweep(state, 10 * INTERVAL, () => expect.unreachable());
+  for (let now = 0; now <= 5000; now += 100) sweep(state, now, () => {});
+  expect(state.wheel.wokeAt).toBe(0);
+  sweep(state, 5000 + INTERVAL - 200, () => {});
+  expect(state.wheel.wokeAt).toBe(0);
+  sweep(state, 5000 + 3 * INTERVAL, () => {});
+  expect(state.wheel.wokeAt).toBe(5000 + 3 * INTERVAL);
 });
 
 test("those who come at once are spread over the interval", () => {
@@ -94,7 +114,9 @@ test("the wheel holds exactly those who are here, whoever comes and goes", () =>
           }
         }
         const due = new Set<Connection>();
-        sweep(state, 100, (connection) => due.add(connection));
+        for (let now = 10; now <= 100; now += 10) {
+          sweep(state, now, (connection) => due.add(connection));
+        }
         expect(due).toEqual(new Set(here));
         const held = [...state.channels.values()].reduce((sum, { plain }) => sum + plain, 0);
         expect(held).toBe(here.length);
@@ -109,10 +131,12 @@ test("one that is cut by its own heartbeat does not keep others from theirs", ()
   const state = createState<Connection>(100, 0);
   for (let n = 0; n < 50; n++) arriveIn(state, "a", 0.5);
   let due = 0;
-  sweep(state, 100, (connection) => {
-    due++;
-    if (due % 2 === 0) leave(state, connection);
-  });
+  for (let now = 10; now <= 100; now += 10) {
+    sweep(state, now, (connection) => {
+      due++;
+      if (due % 2 === 0) leave(state, connection);
+    });
+  }
   expect(due).toBe(50);
 });
 
