@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { connect, enter, enterAs } from "../helpers/client.ts";
 import { serve } from "../helpers/server.ts";
+import { startShoal } from "../helpers/shoal.ts";
 import { handshake, rawSocket } from "../helpers/raw.ts";
 
 const NAMED = '{"type":"heartbeat","authenticated":"true"}';
@@ -81,3 +82,25 @@ test("a peer that answers no ping of the socket is dead, and its name is free", 
   ann.say({ type: "identity", user: "ghost" });
   expect((await ann.nextOf("identity")).success).toBe("true");
 }, 60_000);
+
+test("who was connected to a server that stood still keeps connection and name", async () => {
+  const shoal = await startShoal({ env: { HEARTBEAT_INTERVAL: "3" } });
+  const url = `${shoal.ws}/a`;
+  const all = await Promise.all(
+    Array.from({ length: 30 }, (_, n) => enterAs(url, `n${n}`, { alive: true })),
+  );
+  let closed = 0;
+  for (const one of all) void one.closed.then(() => closed++);
+  process.kill(shoal.pid, "SIGSTOP");
+  // Without a sign of life for 8 s, one counts as dead.
+  await Bun.sleep(9000);
+  process.kill(shoal.pid, "SIGCONT");
+  await Bun.sleep(3500);
+  expect(closed).toBe(0);
+  for (const [n, one] of all.entries()) {
+    one.say({ type: "message", text: `${n}` });
+    const heard = await one.nextOf("message");
+    expect(heard.user).toBe(`n${heard.text}`);
+  }
+  await shoal.end();
+});
