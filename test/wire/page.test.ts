@@ -86,4 +86,20 @@ describe.each(Object.keys(PROGRAMS) as Program[])("over HTTP, the %s", (program)
     expect(code).toMatch(/export\s*\{[^}]*\bconnect\b/);
     expect(Bun.gzipSync(code).length).toBeLessThan(6000);
   });
+
+  test.each([
+    ["gzip", "gzip"],
+    ["br;q=1.0, gzip;q=0.8, *;q=0.1", "gzip"],
+    ["GZIP", "gzip"],
+    ["gzip;q=0, identity", null],
+    ["gzip; q=0.000", null],
+    ["gzip-like", null],
+    ["identity", null],
+  ])("to one who accepts %p: packed as %p", async (accepted, encoding) => {
+    const { headers } = await ask("/-/client.js", { headers: { "Accept-Encoding": accepted } });
+    expect(headers.get("content-encoding")).toBe(encoding);
+    expect(headers.get("vary")).toBe("Accept-Encoding");
+    // One tag for both forms, so a weak one (RFC 9110, section 8.8.1).
+    expect(headers.get("etag")).toStartWith('W/"');
+  });
 });
