@@ -66,7 +66,7 @@ export const CODES = {
   },
   name_invalid: {
     message:
-      "No valid name: 1 to 32 visible characters of one script, no control or zero-width ones.",
+      "No valid name: 1 to 32 visible characters, no control or zero-width ones, no look-alike scripts.",
     retry: "no",
   },
   name_taken: {
