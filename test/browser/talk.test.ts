@@ -161,6 +161,9 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await page.locator("#which").fill("-/no");
     await page.locator("#which").press("Enter");
     await page.getByText("belong to the server").waitFor();
+    await page.locator("#which").fill("https://other.example/lakes");
+    await page.locator("#which").press("Enter");
+    await page.getByText("This link leads to another server.").waitFor();
     await page.locator("#which").fill("#café/été");
     await page.locator("#which").press("Enter");
     await page.waitForURL(`${shoal.http}/caf%C3%A9/%C3%A9t%C3%A9`);
@@ -234,6 +237,9 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await page.waitForURL(`${shoal.http}/there`);
     await page.locator("#switch").click();
     await page.getByRole("link", { name: "from here" }).waitFor();
+    await page.locator("#which").fill(encodeURI(url).replace("http", "ws"));
+    await page.locator("#which").press("Enter");
+    await page.waitForURL(encodeURI(url));
     await close();
   });
 
