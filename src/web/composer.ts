@@ -41,7 +41,9 @@ export function createComposer(channel: string, actions: ComposerActions): Compo
   const sender = find("send", HTMLButtonElement);
   const hint = find("limit", HTMLElement);
   const naming = find("naming", HTMLFormElement);
+  const label = find("name-label", HTMLElement);
   const name = find("name", HTMLInputElement);
+  const joiner = find("join", HTMLButtonElement);
   const keeper = find("keep", HTMLButtonElement);
   const fault = find("name-fault", HTMLElement);
   const other = find("elsewhere", HTMLElement);
@@ -149,6 +151,9 @@ export function createComposer(channel: string, actions: ComposerActions): Compo
       if (naming.hidden) back = other.hidden ? writing : other;
       name.value = usual;
       keeper.hidden = !keep;
+      const changes = keep && back === writing;
+      label.textContent = changes ? "Your new name" : "Your name, to talk here";
+      joiner.textContent = changes ? "Change" : "Join";
       setFault(words);
       only(naming);
       if (focus) {

@@ -81,6 +81,30 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await Promise.all([amy.close(), other.close()]);
   });
 
+  test("with a name, the form for one is for changing it", async () => {
+    const { page, join, close } = await visit(browser, `${shoal.http}/renamed`);
+    const label = page.locator("#naming label");
+    const button = page.locator("#join");
+    expect(await label.textContent()).toBe("Your name, to talk here");
+    expect(await button.textContent()).toBe("Join");
+    await join("amy");
+    await page.locator("#show-menu").click();
+    await page.locator("#rename").click();
+    expect(await page.getByLabel("Your new name").inputValue()).toBe("amy");
+    expect(await button.textContent()).toBe("Change");
+    await join("amy 2");
+    await page.getByPlaceholder("Write as amy 2").waitFor();
+
+    // Given up instead of changed.
+    await page.locator("#show-menu").click();
+    await page.locator("#rename").click();
+    await page.locator("#show-menu").click();
+    await page.locator("#leave").click();
+    await page.getByLabel("Your name, to talk here").waitFor();
+    expect(await button.textContent()).toBe("Join");
+    await close();
+  });
+
   test("a second tab reads along, takes over when told to, and is never fought", async () => {
     const url = `${shoal.http}/tabs`;
     const first = await visit(browser, url);
@@ -100,6 +124,7 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     expect(await second.page.locator("#text").isVisible()).toBe(true);
 
     await first.page.getByRole("button", { name: "Use another name" }).click();
+    expect(await first.page.locator("#join").textContent()).toBe("Join");
     await first.join("amy at work");
     await first.say("both of me");
     await second.sees("both of me");
