@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { Browser } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { launch, person, visit } from "../helpers/browser.ts";
 import { PROGRAMS, type Program, type Shoal, startShoal } from "../helpers/shoal.ts";
 
@@ -79,6 +79,28 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await other.join("amy");
     expect(await amy.page.locator("#name").inputValue()).toBe("amy");
     await Promise.all([amy.close(), other.close()]);
+  });
+
+  test("one can type a name at once, but for a phone, or where one is elsewhere on the page", async () => {
+    const url = `${shoal.http}/focus`;
+    const focused = (page: Page) => page.evaluate("document.activeElement.id");
+    const desktop = await visit(browser, url);
+    expect(await focused(desktop.page)).toBe("name");
+    const phone = await visit(browser, url, { hasTouch: true, isMobile: true });
+    expect(await focused(phone.page)).toBe("");
+
+    await desktop.page.addInitScript(`
+      document.addEventListener("readystatechange", () => {
+        const busy = document.createElement("input");
+        busy.id = "busy";
+        document.body.append(busy);
+        busy.focus();
+      }, { once: true });
+    `);
+    await desktop.page.reload();
+    await desktop.page.locator("#naming").waitFor();
+    expect(await focused(desktop.page)).toBe("busy");
+    await Promise.all([desktop.close(), phone.close()]);
   });
 
   test("with a name, the form for one is for changing it", async () => {
