@@ -248,6 +248,8 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
       };
     `);
     await amy.page.goto(url);
+    const toggle = amy.page.locator("#notify");
+    expect((await toggle.textContent())?.trim()).toBe("Notify me when somebody writes @name");
     await amy.join("amy");
     const bob = await visit(browser, url);
     await bob.join("bob");
@@ -259,7 +261,7 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await amy.sees("@amy one");
     expect(await amy.page.evaluate("shown")).toEqual([]);
     await amy.page.locator("#show-menu").click();
-    await amy.page.getByRole("button", { name: "Notify me of mentions" }).click();
+    await amy.page.getByRole("button", { name: "when somebody writes @amy" }).click();
     await amy.page.locator("#notify[aria-pressed=true]").waitFor();
     await bob.say("nobody in particular");
     await bob.say("@amy two");
