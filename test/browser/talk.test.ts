@@ -177,6 +177,13 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await second.page.getByPlaceholder("Write as amy").waitFor();
     await second.say("still me");
     await second.sees("still me");
+
+    // So it does after a tab that it was taken over by.
+    const third = await person(await second.page.context().newPage(), url);
+    await third.page.getByRole("button", { name: "Talk here instead" }).click();
+    await second.page.getByText("You went on as amy in another tab.").waitFor();
+    await third.page.close();
+    await second.page.getByPlaceholder("Write as amy").waitFor();
     await second.close();
   });
 
