@@ -21,14 +21,42 @@ export function pathOf(channel: string): string | undefined {
 
 const LONGEST = 128;
 
-/** Where to go for what somebody has typed, or why it is no channel. */
-export function channelFor(typed: string): { path: string } | { fault: string } {
-  const channel = typed
-    .trim()
+type Found = { path: string } | { fault: string };
+
+/**
+ * Where to go for what somebody has typed, or why it is no channel.
+ *
+ * @param host this server's, whose links do as well
+ */
+export function channelFor(typed: string, host: string): Found {
+  const words = typed.trim();
+  if (/^(https?|wss?):\/\//i.test(words)) return channelOfLink(words, host);
+  if (words.startsWith(`${host}/`)) return channelOfLink(`http://${words}`, host);
+  const channel = words
     .replace(/^[#/]+/, "")
     .replace(/\/$/, "")
     .normalize("NFC");
   if (channel === "") return { fault: "Type the name of a channel, like fishing." };
+  return checked(channel);
+}
+
+function channelOfLink(link: string, host: string): Found {
+  const none = { fault: "This link leads to no channel." };
+  const url = URL.parse(link);
+  if (url === null) return none;
+  if (url.host !== host) {
+    return { fault: "This link leads to another server. Open it in a new tab." };
+  }
+  try {
+    const channel = channelAt(url.pathname) ?? "";
+    return channel === "" ? none : checked(channel);
+  } catch {
+    // Its path is no text.
+    return none;
+  }
+}
+
+function checked(channel: string): Found {
   if ([...channel].length > LONGEST)
     return { fault: "A channel's name has at most 128 characters." };
   if (/^-(\/|$)/.test(channel)) return { fault: "Names that begin with -/ belong to the server." };

@@ -153,7 +153,7 @@ export function startChat(channel: string): void {
   /** Asks for the name of before, unless another tab of this browser talks under it. */
   async function resume(): Promise<void> {
     if (identity === undefined) {
-      composer.askName(store.name() ?? "");
+      composer.askName(store.name() ?? "", { focus: mayFocus() });
       return;
     }
     const { user } = identity;
@@ -162,8 +162,7 @@ export function startChat(channel: string): void {
       composer.elsewhere(user, "You talk as NAME in another tab.");
       return;
     }
-    // On a phone, the keyboard would cover what one came to read.
-    if (matchMedia("(pointer: fine)").matches) composer.focus();
+    if (mayFocus()) composer.focus();
     list.setUser(user);
     void takeOver();
   }
@@ -249,6 +248,12 @@ export function startChat(channel: string): void {
     if (outbox.waiting.some(({ state }) => state !== "sent")) event.preventDefault();
   });
   const resumed = resume();
+}
+
+/** Whether one may be put where one types. On a phone, the keyboard would cover what one came to read. */
+function mayFocus(): boolean {
+  const { activeElement, body } = document;
+  return activeElement === body && matchMedia("(hover: hover) and (pointer: fine)").matches;
 }
 
 function entryOf({ text, user, timestamp, id, prev }: ChatMessage): Entry {

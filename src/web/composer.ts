@@ -1,6 +1,7 @@
 import { find, make, nameElement } from "./dom.ts";
 import { lengthOf } from "./pieces.ts";
 import { store } from "./store.ts";
+import { count } from "./words.ts";
 
 /**
  * Where one writes. In its place a name is asked for as long as one has none, or, where another tab
@@ -40,7 +41,9 @@ export function createComposer(channel: string, actions: ComposerActions): Compo
   const sender = find("send", HTMLButtonElement);
   const hint = find("limit", HTMLElement);
   const naming = find("naming", HTMLFormElement);
+  const label = find("name-label", HTMLElement);
   const name = find("name", HTMLInputElement);
+  const joiner = find("join", HTMLButtonElement);
   const keeper = find("keep", HTMLButtonElement);
   const fault = find("name-fault", HTMLElement);
   const other = find("elsewhere", HTMLElement);
@@ -61,9 +64,9 @@ export function createComposer(channel: string, actions: ComposerActions): Compo
     const borders = text.offsetHeight - text.clientHeight;
     text.style.height = `${text.scrollHeight + borders}px`;
     const left = limit - lengthOf(text.value);
-    if (left < 0) hint.textContent = `${-left} too many`;
-    else if (left <= Math.min(NEAR.most, NEAR.part * limit)) hint.textContent = `${left} left`;
-    else hint.textContent = "";
+    const near = left <= Math.min(NEAR.most, NEAR.part * limit);
+    const characters = count(Math.abs(left), "character", "characters");
+    hint.textContent = near ? `${characters} ${left < 0 ? "too many" : "left"}` : "";
     hint.classList.toggle("fault", left < 0);
     if (left < 0) text.setAttribute("aria-invalid", "true");
     else text.removeAttribute("aria-invalid");
@@ -148,6 +151,9 @@ export function createComposer(channel: string, actions: ComposerActions): Compo
       if (naming.hidden) back = other.hidden ? writing : other;
       name.value = usual;
       keeper.hidden = !keep;
+      const changes = keep && back === writing;
+      label.textContent = changes ? "Your new name" : "Your name, to talk here";
+      joiner.textContent = changes ? "Change" : "Join";
       setFault(words);
       only(naming);
       if (focus) {

@@ -12,7 +12,7 @@ export function bindGo(here?: string): HTMLInputElement {
   const fault = find("which-fault", HTMLElement);
   find("go", HTMLFormElement).addEventListener("submit", (event) => {
     event.preventDefault();
-    const found = channelFor(which.value);
+    const found = channelFor(which.value, location.host);
     if ("path" in found) {
       location.assign(found.path);
       return;

@@ -14,6 +14,7 @@ export interface MenuActions {
 export function bindMenu({ rename, leave }: MenuActions): Menu {
   const menu = find("menu", HTMLElement);
   const named = find("named", HTMLElement);
+  const mention = find("mention", HTMLElement);
   const copy = find("copy", HTMLButtonElement);
   bindTheme(find("theme", HTMLElement));
 
@@ -35,6 +36,7 @@ export function bindMenu({ rename, leave }: MenuActions): Menu {
   return {
     setUser(user) {
       named.hidden = user === undefined;
+      mention.textContent = `@${user ?? "name"}`;
     },
   };
 }

@@ -26,11 +26,14 @@ function midnight(time: number): number {
   return new Date(time).setHours(0, 0, 0, 0);
 }
 
-/** What is said where messages are missing between two times, or after one. */
+/**
+ * What is said where the chain of messages is broken between two times, or after one. A server that
+ * has forgotten everything does not know whether something was said.
+ */
 export function gapWords(from: number, to?: number): string {
-  if (to === undefined) return `Some messages after ${clock(from)} are no longer kept.`;
-  if (clock(from) === clock(to)) return `Some messages at ${clock(from)} are no longer kept.`;
-  return `Some messages between ${clock(from)} and ${clock(to)} are no longer kept.`;
+  if (to === undefined) return `Messages may be missing after ${clock(from)}.`;
+  if (clock(from) === clock(to)) return `Messages may be missing at ${clock(from)}.`;
+  return `Messages may be missing between ${clock(from)} and ${clock(to)}.`;
 }
 
 export function count(number: number, one: string, many: string): string {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { Browser } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { launch, person, visit } from "../helpers/browser.ts";
 import { PROGRAMS, type Program, type Shoal, startShoal } from "../helpers/shoal.ts";
 
@@ -81,6 +81,52 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await Promise.all([amy.close(), other.close()]);
   });
 
+  test("one can type a name at once, but for a phone, or where one is elsewhere on the page", async () => {
+    const url = `${shoal.http}/focus`;
+    const focused = (page: Page) => page.evaluate("document.activeElement.id");
+    const desktop = await visit(browser, url);
+    expect(await focused(desktop.page)).toBe("name");
+    const phone = await visit(browser, url, { hasTouch: true, isMobile: true });
+    expect(await focused(phone.page)).toBe("");
+
+    await desktop.page.addInitScript(`
+      document.addEventListener("readystatechange", () => {
+        const busy = document.createElement("input");
+        busy.id = "busy";
+        document.body.append(busy);
+        busy.focus();
+      }, { once: true });
+    `);
+    await desktop.page.reload();
+    await desktop.page.locator("#naming").waitFor();
+    expect(await focused(desktop.page)).toBe("busy");
+    await Promise.all([desktop.close(), phone.close()]);
+  });
+
+  test("with a name, the form for one is for changing it", async () => {
+    const { page, join, close } = await visit(browser, `${shoal.http}/renamed`);
+    const label = page.locator("#naming label");
+    const button = page.locator("#join");
+    expect(await label.textContent()).toBe("Your name, to talk here");
+    expect(await button.textContent()).toBe("Join");
+    await join("amy");
+    await page.locator("#show-menu").click();
+    await page.locator("#rename").click();
+    expect(await page.getByLabel("Your new name").inputValue()).toBe("amy");
+    expect(await button.textContent()).toBe("Change");
+    await join("amy 2");
+    await page.getByPlaceholder("Write as amy 2").waitFor();
+
+    // Given up instead of changed.
+    await page.locator("#show-menu").click();
+    await page.locator("#rename").click();
+    await page.locator("#show-menu").click();
+    await page.locator("#leave").click();
+    await page.getByLabel("Your name, to talk here").waitFor();
+    expect(await button.textContent()).toBe("Join");
+    await close();
+  });
+
   test("a second tab reads along, takes over when told to, and is never fought", async () => {
     const url = `${shoal.http}/tabs`;
     const first = await visit(browser, url);
@@ -100,6 +146,7 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     expect(await second.page.locator("#text").isVisible()).toBe(true);
 
     await first.page.getByRole("button", { name: "Use another name" }).click();
+    expect(await first.page.locator("#join").textContent()).toBe("Join");
     await first.join("amy at work");
     await first.say("both of me");
     await second.sees("both of me");
@@ -130,6 +177,13 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await second.page.getByPlaceholder("Write as amy").waitFor();
     await second.say("still me");
     await second.sees("still me");
+
+    // So it does after a tab that it was taken over by.
+    const third = await person(await second.page.context().newPage(), url);
+    await third.page.getByRole("button", { name: "Talk here instead" }).click();
+    await second.page.getByText("You went on as amy in another tab.").waitFor();
+    await third.page.close();
+    await second.page.getByPlaceholder("Write as amy").waitFor();
     await second.close();
   });
 
@@ -161,6 +215,9 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await page.locator("#which").fill("-/no");
     await page.locator("#which").press("Enter");
     await page.getByText("belong to the server").waitFor();
+    await page.locator("#which").fill("https://other.example/lakes");
+    await page.locator("#which").press("Enter");
+    await page.getByText("This link leads to another server.").waitFor();
     await page.locator("#which").fill("#café/été");
     await page.locator("#which").press("Enter");
     await page.waitForURL(`${shoal.http}/caf%C3%A9/%C3%A9t%C3%A9`);
@@ -198,6 +255,8 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
       };
     `);
     await amy.page.goto(url);
+    const toggle = amy.page.locator("#notify");
+    expect((await toggle.textContent())?.trim()).toBe("Notify me when somebody writes @name");
     await amy.join("amy");
     const bob = await visit(browser, url);
     await bob.join("bob");
@@ -209,7 +268,7 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await amy.sees("@amy one");
     expect(await amy.page.evaluate("shown")).toEqual([]);
     await amy.page.locator("#show-menu").click();
-    await amy.page.getByRole("button", { name: "Notify me of mentions" }).click();
+    await amy.page.getByRole("button", { name: "when somebody writes @amy" }).click();
     await amy.page.locator("#notify[aria-pressed=true]").waitFor();
     await bob.say("nobody in particular");
     await bob.say("@amy two");
@@ -234,6 +293,9 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await page.waitForURL(`${shoal.http}/there`);
     await page.locator("#switch").click();
     await page.getByRole("link", { name: "from here" }).waitFor();
+    await page.locator("#which").fill(encodeURI(url).replace("http", "ws"));
+    await page.locator("#which").press("Enter");
+    await page.waitForURL(encodeURI(url));
     await close();
   });
 

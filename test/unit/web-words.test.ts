@@ -5,6 +5,7 @@ import { clock, count, dayOf, gapWords, stateSentence, stateWord } from "../../s
 
 const NOON = new Date(2026, 4, 20, 12).getTime();
 const DAY = 86_400_000;
+const HOST = "chat.example:6060";
 
 test("days", () => {
   expect(dayOf(NOON, NOON)).toBe("Today");
@@ -17,9 +18,9 @@ test("days", () => {
 test("gaps", () => {
   const later = NOON + 7 * 60_000;
   const [from, to] = [clock(NOON), clock(later)];
-  expect(gapWords(NOON, later)).toBe(`Some messages between ${from} and ${to} are no longer kept.`);
-  expect(gapWords(NOON, NOON + 1)).toBe(`Some messages at ${from} are no longer kept.`);
-  expect(gapWords(NOON)).toBe(`Some messages after ${from} are no longer kept.`);
+  expect(gapWords(NOON, later)).toBe(`Messages may be missing between ${from} and ${to}.`);
+  expect(gapWords(NOON, NOON + 1)).toBe(`Messages may be missing at ${from}.`);
+  expect(gapWords(NOON)).toBe(`Messages may be missing after ${from}.`);
 });
 
 test("states", () => {
@@ -43,10 +44,41 @@ test("channels and their paths", () => {
   expect(channelAt("/")).toBeUndefined();
   expect(channelAt("/caf%C3%A9/a%2Fb/")).toBe("café/a/b");
   expect(channelAt(pathOf("a b/#?%")!)).toBe("a b/#?%");
-  expect(channelFor(" #fishing/ ")).toEqual({ path: "/fishing" });
-  expect(channelFor("/a/b")).toEqual({ path: "/a/b" });
+  expect(channelFor(" #fishing/ ", HOST)).toEqual({ path: "/fishing" });
+  expect(channelFor("/a/b", HOST)).toEqual({ path: "/a/b" });
   for (const typed of ["", "#", "-/x", "-", "a/../b", ".", "a\u202Eb", "x".repeat(129)]) {
-    expect(channelFor(typed)).toHaveProperty("fault");
+    expect(channelFor(typed, HOST)).toHaveProperty("fault");
+  }
+});
+
+test("a link leads to its channel where it is of this server", () => {
+  for (const [link, path] of [
+    ["http://chat.example:6060/fishing", "/fishing"],
+    [" HTTPS://Chat.Example:6060/fishing/?x=1#y ", "/fishing"],
+    ["ws://chat.example:6060/caf%C3%A9/a b", "/caf%C3%A9/a%20b"],
+    ["wss://chat.example:6060/caf\u0065\u0301", "/caf%C3%A9"],
+    ["chat.example:6060/fishing", "/fishing"],
+    // Nothing after the host leads to another one.
+    ["http://chat.example:6060//other.example/x", "/%2Fother.example/x"],
+    ["http://chat.example:6060/%23fishing", "/%23fishing"],
+  ] as const) {
+    expect(channelFor(link, HOST)).toEqual({ path });
+  }
+  for (const link of [
+    "http://other.example/fishing",
+    "http://chat.example/fishing",
+    "wss://chat.example:6061/fishing",
+    "http://chat.example:6060@other.example/fishing",
+  ]) {
+    expect(channelFor(link, HOST)).toEqual({
+      fault: "This link leads to another server. Open it in a new tab.",
+    });
+  }
+  for (const link of ["http://", "http://chat.example:6060//", "http://chat.example:6060/%ff"]) {
+    expect(channelFor(link, HOST)).toEqual({ fault: "This link leads to no channel." });
+  }
+  for (const link of ["http://chat.example:6060/-/health", "http://chat.example:6060/..%2Fx"]) {
+    expect(channelFor(link, HOST)).toHaveProperty("fault");
   }
 });
 
