@@ -77,6 +77,10 @@ for (const program of Object.keys(PROGRAMS) as Program[]) {
         ["ws://localhost"],
         ["ws://localhost/a", "b"],
         ["--nam"],
+        // An unset variable, and what could cost the connection again and again.
+        ["ws://localhost/a", "--name", ""],
+        ["ws://localhost/a", "--name", " \u3000"],
+        ["ws://localhost/a", "--name", "x".repeat(100_000)],
       ]) {
         const { out, err, status } = await run(args, "");
         expect({ out, status }).toEqual({ out: "", status: 2 });
