@@ -31,12 +31,14 @@ export async function pipe(options: PipeOptions): Promise<number> {
   const entered = Promise.withResolvers<void>();
   let status = 0;
   let reading = true;
+  /** Whether all that was read is acknowledged or refused: whatever fails then costs no message. */
+  let settled = false;
   let connected = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   function fail(sentence: string): void {
     say(sentence);
-    ended.resolve(1);
+    ended.resolve(settled ? status : 1);
   }
 
   /** Waits for a connection, but not for ever if that is all there is to wait for. */
@@ -93,13 +95,21 @@ export async function pipe(options: PipeOptions): Promise<number> {
     watch();
     await entered.promise;
     await Promise.all(under);
-    // What was acknowledged is written as well.
-    if (chat.last < newest) {
-      await new Promise<void>((resolve) => {
-        chat.on("message", ({ id = 0 }) => id >= newest && resolve());
-      });
-    }
+    settled = true;
+    // What was acknowledged is written as well, unless it is lost.
+    if (chat.last < newest) await Promise.race([heard(newest), Bun.sleep(PATIENCE)]);
     ended.resolve(status);
+  }
+
+  /** Waits for the message of this id, or for a gap in its place. */
+  function heard(newest: number): Promise<void> {
+    return new Promise((resolve) => {
+      chat.on("message", ({ id = 0 }) => id >= newest && resolve());
+      chat.on("gap", ({ after }) => {
+        // Only then has it moved on, or back where the server has forgotten all.
+        queueMicrotask(() => (chat.last >= newest || chat.last < after) && resolve());
+      });
+    });
   }
 
   read().catch((error: unknown) => fail(`The input can not be read: ${String(error)}`));

@@ -190,6 +190,70 @@ for (const program of Object.keys(PROGRAMS) as Program[]) {
   });
 }
 
+test.each<[string, Record<string, unknown>[], number, string]>([
+  ["in a gap", [{ type: "history", messages: [], gap: "true", more: "false" }], 7, "missing"],
+  [
+    "gone with the server's memory",
+    [{ type: "history", messages: [], gap: "true", more: "false" }],
+    0,
+    "missing",
+  ],
+  ["not told at all", [{ type: "error", code: "bad", message: "No." }], 7, "No."],
+])(
+  "shoal chat as a pipe ends well though what was acknowledged is %s",
+  async (_, pages, last, said) => {
+    using server = forgetful(pages, last);
+    const child = Bun.spawn([...PROGRAMS.source, "chat", server.url, "--name", "ci"], {
+      env: { PATH: process.env.PATH },
+      stdin: Buffer.from("done\n"),
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    expect(await child.stderr.text()).toContain(said);
+    expect(await child.exited).toBe(0);
+  },
+);
+
+/**
+ * A server that acknowledges a message, breaks the connection off and tells nobody what was said.
+ *
+ * @param pages what it answers where the history is asked for
+ * @param last the channel's last id, as later connections are told
+ */
+function forgetful(pages: object[], last: number) {
+  let connections = 0;
+  const server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: (request, self) =>
+      self.upgrade(request) ? undefined : new Response("", { status: 426 }),
+    websocket: {
+      open(ws) {
+        const limits = { text: 2000, rate: 0, burst: 50, history: 100 };
+        const known = connections++ === 0 ? 3 : last;
+        ws.send(
+          JSON.stringify({ type: "connection", id: "a", last: known, heartbeat: 30, limits }),
+        );
+      },
+      message(ws, raw) {
+        const frame = JSON.parse(String(raw)) as Record<string, unknown>;
+        if (frame.type === "identity") {
+          ws.send(JSON.stringify({ type: "identity", success: "true", user: frame.user }));
+        } else if (frame.type === "message") {
+          ws.send(JSON.stringify({ type: "ack", ref: frame.ref, id: 7 }));
+          ws.close(1011);
+        } else if (frame.type === "history") {
+          for (const page of pages) ws.send(JSON.stringify(page));
+        }
+      },
+    },
+  });
+  return {
+    url: `ws://127.0.0.1:${server.port}/a`,
+    [Symbol.dispose]: () => void server.stop(true),
+  };
+}
+
 test("shoal chat as a pipe gives up where there is no server", async () => {
   const server = await serve();
   await server.drain();
