@@ -26,7 +26,16 @@ const AHEAD = 100;
  */
 export async function pipe(options: PipeOptions): Promise<number> {
   const { url, name, json, input, output, say } = options;
-  const chat = connect(url, { history: 0, name });
+  /** Why the last connection was not made: ": " and the reason, where Bun tells it. */
+  let why = "";
+  class Telling extends WebSocket {
+    constructor(address: string | URL, protocols: string | string[] = []) {
+      super(address, protocols);
+      this.addEventListener("error", (event) => (why = reasonOf(event)));
+    }
+  }
+  const webSocket = Telling as unknown as typeof WebSocket;
+  const chat = connect(url, { history: 0, name, webSocket });
   const ended = Promise.withResolvers<number>();
   const entered = Promise.withResolvers<void>();
   let status = 0;
@@ -47,7 +56,7 @@ export async function pipe(options: PipeOptions): Promise<number> {
       clearTimeout(timer);
       timer = undefined;
     } else if (!connected || !reading) {
-      timer ??= setTimeout(() => fail(`There is no connection to ${url.href}.`), PATIENCE);
+      timer ??= setTimeout(() => fail(`There is no connection to ${url.href}${why}.`), PATIENCE);
     }
   }
 
@@ -117,4 +126,13 @@ export async function pipe(options: PipeOptions): Promise<number> {
   clearTimeout(timer);
   chat.close();
   return result;
+}
+
+/** Like ": Failed to connect (ECONNREFUSED)", from "WebSocket connection to '...' failed: ...". */
+function reasonOf(event: Event): string {
+  const { message = "", error } = event as Partial<ErrorEvent>;
+  const reason = / failed: (.+)/.exec(message)?.[1];
+  const { code } = (error ?? {}) as { code?: string };
+  if (reason === undefined) return "";
+  return code === undefined ? `: ${reason}` : `: ${reason} (${code})`;
 }

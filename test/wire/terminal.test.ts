@@ -225,8 +225,11 @@ function forgetful(pages: object[], last: number) {
   const server = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
-    fetch: (request, self) =>
-      self.upgrade(request) ? undefined : new Response("", { status: 426 }),
+    fetch(request, self) {
+      const found = new URL(request.url).pathname === "/a";
+      if (!found) return new Response("", { status: 404 });
+      return self.upgrade(request) ? undefined : new Response("", { status: 426 });
+    },
     websocket: {
       open(ws) {
         const limits = { text: 2000, rate: 0, burst: 50, history: 100 };
@@ -254,15 +257,25 @@ function forgetful(pages: object[], last: number) {
   };
 }
 
-test("shoal chat as a pipe gives up where there is no server", async () => {
+test("shoal chat as a pipe gives up where there is no server, and says why", async () => {
   const server = await serve();
   await server.drain();
-  const child = Bun.spawn([...PROGRAMS.source, "chat", `${server.ws}/gone`, "--name", "ci"], {
-    env: { PATH: process.env.PATH },
-    stdin: Buffer.from("hello\n"),
-    stdout: "pipe",
-    stderr: "pipe",
+  using other = forgetful([], 0);
+  const reasons = {
+    [`${server.ws}/gone`]: "Failed to connect (ECONNREFUSED)",
+    [`${other.url}/other`]: "Expected 101 status code: 404",
+    [other.url.replace("ws:", "wss:")]: "TLS handshake failed: .*",
+  };
+  const runs = Object.entries(reasons).map(async ([url, reason]) => {
+    const child = Bun.spawn([...PROGRAMS.source, "chat", url, "--name", "ci"], {
+      env: { PATH: process.env.PATH },
+      stdin: Buffer.from("hello\n"),
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    expect(await child.exited).toBe(1);
+    const said = `shoal: There is no connection to ${url}: ${reason}.\n`;
+    expect(await child.stderr.text()).toMatch(new RegExp(`^${said.replaceAll(/[()]/g, "\\$&")}$`));
   });
-  expect(await child.exited).toBe(1);
-  expect(await child.stderr.text()).toBe(`shoal: There is no connection to ${server.ws}/gone.\n`);
+  await Promise.all(runs);
 });
