@@ -17,7 +17,10 @@ are messages and messages out are lines:
 
   echo "deploy done" | shoal chat ws://localhost:6060/fishing --name ci
 
-ends with status 0 once that is acknowledged, and with another one if it was not.
+ends with status 0 once that is acknowledged, and with another one if it was not. It ends with its
+input, so to listen only, as a service whose input is empty, give it one without an end:
+
+  tail -f /dev/null | shoal chat ws://localhost:6060/fishing
 `;
 
 export interface ChatIo {

@@ -89,6 +89,29 @@ for (const program of Object.keys(PROGRAMS) as Program[]) {
       const help = await run(["--help"], "");
       expect(help).toMatchObject({ err: "", status: 0 });
       expect(help.out).toContain("--name NAME");
+      expect(help.out).toContain("tail -f /dev/null | shoal chat ws");
+    });
+
+    test("only listens where its input never ends", async () => {
+      await using server = await serve();
+      const url = `${server.ws}/listening`;
+      const ann = await enterAs(url, "ann", V1);
+      const tail = Bun.spawn(["tail", "-f", "/dev/null"], { stdout: "pipe" });
+      const child = Bun.spawn([...PROGRAMS[program], "chat", url], {
+        env: { PATH: process.env.PATH },
+        stdin: tail.stdout,
+        stdout: "pipe",
+        stderr: "inherit",
+      });
+      ann.say({ type: "presence" });
+      let { count } = await ann.nextOf("presence");
+      while (count !== 2) ({ count } = await ann.nextOf("presence"));
+      ann.say({ type: "message", text: "hello" });
+      const { value } = await child.stdout.getReader().read();
+      expect(new TextDecoder().decode(value)).toEndWith(" ann: hello\n");
+      expect(child.exitCode).toBeNull();
+      for (const each of [child, tail]) each.kill();
+      await Promise.all([child.exited, tail.exited]);
     });
 
     test("goes on reading until it is ended, and lets nothing through to a terminal", async () => {
