@@ -101,12 +101,19 @@ function number(
   throw new Error(`--${flag} must be a number from ${least} to ${most}.`);
 }
 
+export interface BenchIo {
+  /** Writes lines on standard output. */
+  readonly print: (lines: string) => void;
+  /** Says a sentence on standard error. */
+  readonly say: (sentence: string) => void;
+}
+
 /**
  * Runs it and tells what came of it.
  *
  * @returns the exit status: 0; 1 where the server could not be measured; 2 for wrong words
  */
-export async function bench(args: string[], print: (text: string) => void): Promise<0 | 1 | 2> {
+export async function bench(args: string[], { print, say }: BenchIo): Promise<0 | 1 | 2> {
   if (args.includes("--help") || args.includes("-h")) {
     print(HELP);
     return 0;
@@ -115,7 +122,7 @@ export async function bench(args: string[], print: (text: string) => void): Prom
   try {
     asked = read(args);
   } catch (error) {
-    print(`shoal: ${(error as Error).message.split("\n")[0]} See shoal bench --help.`);
+    say(`${(error as Error).message.split("\n")[0]} See shoal bench --help.`);
     return 2;
   }
   const { plan, seconds } = asked;
@@ -129,7 +136,7 @@ export async function bench(args: string[], print: (text: string) => void): Prom
     print(report(plan, await load.drive({ warmup: WARMUP, seconds })));
     return 0;
   } catch (error) {
-    print(`shoal: ${(error as Error).message}`);
+    say((error as Error).message);
     return 1;
   } finally {
     await load.close();

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { PLAIN, V1 } from "../../src/client/load-wire.ts";
 import { createLoad, type LoadPlan } from "../../src/client/load.ts";
 import { serve } from "../helpers/server.ts";
-import { startShoal } from "../helpers/shoal.ts";
+import { PROGRAMS, startShoal } from "../helpers/shoal.ts";
 
 /** What is held here is that the load counts right. How fast anything is depends on the machine. */
 
@@ -113,36 +113,39 @@ describe("a load", () => {
 });
 
 describe("shoal bench", () => {
-  async function run(...args: string[]): Promise<{ status: number; output: string }> {
-    const main = new URL("../../src/main.ts", import.meta.url).pathname;
-    const child = Bun.spawn([process.execPath, main, "bench", ...args], {
+  function start(...args: string[]) {
+    return Bun.spawn([...PROGRAMS.source, "bench", ...args], {
       env: { PATH: process.env.PATH },
       stdout: "pipe",
-      stderr: "inherit",
+      stderr: "pipe",
     });
-    const output = await new Response(child.stdout).text();
-    return { status: await child.exited, output };
+  }
+
+  async function run(...args: string[]) {
+    const { stdout, stderr, exited } = start(...args);
+    const [out, err, status] = await Promise.all([stdout.text(), stderr.text(), exited]);
+    return { out, err, status };
   }
 
   test("measures a server with its usual settings", async () => {
     const shoal = await startShoal();
-    const { status, output } = await run(shoal.http, "--seconds", "0.3", "--connections", "20");
+    const { out, err, status } = await run(shoal.http, "--seconds", "0.3", "--connections", "20");
     await shoal.end();
-    expect(output).toContain("20 connections in 10 channels, plain");
-    expect(output).toMatch(/latency +p50 \d/);
-    expect(output).toMatch(/missing +0 of \d/);
-    expect(output).not.toContain("refused");
-    expect(status).toBe(0);
+    expect(out).toContain("20 connections in 10 channels, plain");
+    expect(out).toMatch(/latency +p50 \d/);
+    expect(out).toMatch(/missing +0 of \d/);
+    expect(out).not.toContain("refused");
+    expect([err, status]).toEqual(["", 0]);
   });
 
   test("speaks shoal.v1, and as fast as it goes", async () => {
     const shoal = await startShoal({ env: { MESSAGE_RATE: "0" } });
     const flags = ["--v1", "--channels=2", "--talkers=10", "--rate=0", "--seconds=0.3"];
-    const { status, output } = await run(`${shoal.ws}/deep/down`, ...flags);
+    const { out, err, status } = await run(`${shoal.ws}/deep/down`, ...flags);
     await shoal.end();
-    expect(output).toContain("100 connections in 2 channels, v1");
-    expect(output).toMatch(/missing +0 of \d/);
-    expect(status).toBe(0);
+    expect(out).toContain("100 connections in 2 channels, v1");
+    expect(out).toMatch(/missing +0 of \d/);
+    expect([err, status]).toEqual(["", 0]);
   });
 
   test("loads nobody else's server by mistake", async () => {
@@ -151,9 +154,9 @@ describe("shoal bench", () => {
       "https://chat.example/",
       "ws://127.0.0.1.example/",
     ]) {
-      const { status, output } = await run(url);
-      expect(output).toContain("--yes-i-own-it");
-      expect(status).toBe(2);
+      const { out, err, status } = await run(url);
+      expect(err).toContain("--yes-i-own-it");
+      expect([out, status]).toEqual(["", 2]);
     }
   });
 
@@ -169,17 +172,17 @@ describe("shoal bench", () => {
       "--talkers=11",
       "--nonsense",
     ]) {
-      const { status, output } = await run(url, flag);
-      expect(output).toStartWith("shoal: ");
-      expect(status).toBe(2);
+      const { out, err, status } = await run(url, flag);
+      expect(err).toMatch(/^shoal: .*\.\n$/);
+      expect([out, status]).toEqual(["", 2]);
     }
     expect((await run()).status).toBe(2);
     expect((await run("nonsense")).status).toBe(2);
   });
 
   test("says when there is no server", async () => {
-    const { status, output } = await run("ws://127.0.0.1:1/");
-    expect(output).toStartWith("shoal: ");
-    expect(status).toBe(1);
+    const { out, err, status } = await run("ws://127.0.0.1:1/");
+    expect(err).toStartWith("shoal: ");
+    expect([out, status]).toEqual(["", 1]);
   });
 });
