@@ -58,10 +58,14 @@ export type AfterRead = (connection: LoadConnection) => void;
 export interface Crowd {
   readonly plan: CrowdPlan;
   readonly connections: readonly LoadConnection[];
+  /** How many are in, and how many of each channel are in and read. */
+  readonly here: number;
+  readonly readers: Int32Array;
   /** Microseconds since the crowd was made, now, and at the beginning of this read. */
   micros(): number;
   now(): number;
   connect(connection: LoadConnection): Promise<void>;
+  /** Sends bytes, now or later; none to a connection that is closed. */
   write(connection: LoadConnection, bytes: Uint8Array): void;
   /** Those who are to stop reading do so. */
   stall(): void;
@@ -87,6 +91,8 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage, afterRead: Af
   const connections = Array.from({ length: plan.connections }, (_, index) => create(index));
   const waiting = new Map<LoadConnection, PromiseWithResolvers<void>>();
   const start = performance.now();
+  const readers = new Int32Array(plan.channels);
+  let here = 0;
   let now = 0;
   let refused = 0;
   let closed = 0;
@@ -119,20 +125,32 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage, afterRead: Af
       connection.unsent = Buffer.concat([connection.unsent, bytes]);
       return;
     }
-    const sent = connection.socket?.write(bytes) ?? 0;
+    if (connection.socket === undefined) return;
+    const sent = connection.socket.write(bytes);
     if (sent < bytes.length) connection.unsent = bytes.slice(Math.max(sent, 0));
   }
 
+  /** One more is in, or one less. */
+  function count({ channel, stalled }: LoadConnection, change: 1 | -1): void {
+    here += change;
+    if (!stalled) readers[channel]! += change;
+  }
+
   function ready(connection: LoadConnection): void {
+    if (connection.phase === "ready") return;
     connection.phase = "ready";
+    count(connection, 1);
     waiting.get(connection)?.resolve();
     waiting.delete(connection);
   }
 
   function lost(connection: LoadConnection, why: string): void {
-    if (connection.phase === "ready" && !leaving) closed++;
+    if (connection.phase === "ready") {
+      count(connection, -1);
+      if (!leaving) closed++;
+    }
     connection.phase = "closed";
-    connection.socket = undefined;
+    connection.socket = connection.unsent = undefined;
     waiting.get(connection)?.reject(new Error(`${plan.url}: ${why}`));
     waiting.delete(connection);
   }
@@ -218,6 +236,10 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage, afterRead: Af
   return {
     plan,
     connections,
+    readers,
+    get here() {
+      return here;
+    },
     micros,
     now: () => now,
     connect,

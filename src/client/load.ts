@@ -56,7 +56,11 @@ export interface LoadFigures {
 export interface Load {
   /** Connects, takes names, and is done when all are in. @returns seconds that it took */
   open(): Promise<number>;
-  /** Lets the talkers talk. */
+  /**
+   * Lets the talkers talk.
+   *
+   * @throws where the server closes all connections meanwhile
+   */
   drive(window: Window): Promise<LoadFigures>;
   /** Breaks all connections off and connects again, all at once. @returns seconds until all are in */
   reopen(): Promise<number>;
@@ -69,6 +73,8 @@ const PATIENCE = 120_000;
 const SPIN_FROM = 100;
 /** How long missing deliveries are waited for at the end, and how long after the last that came. */
 const SETTLE = { most: 30_000, quiet: 2000 };
+/** How often it is seen whether the server is still there, in milliseconds. */
+const GLANCE = 100;
 
 /** What is told apart: microseconds to 1 %, up to 35 minutes. */
 const MICROS = { lowest: 1, highest: 2 ** 31, figures: 2 };
@@ -77,9 +83,6 @@ export function createLoad(plan: LoadPlan): Load {
   const crowd = createCrowd(plan, arrived, goOn);
   const { connections } = crowd;
   const talkers = connections.filter(({ seat, stalled }) => seat < plan.talkers && !stalled);
-  /** Connections of each channel that read. */
-  const readers = new Int32Array(plan.channels);
-  for (const { channel, stalled } of connections) if (!stalled) readers[channel]!++;
   const stamps = new Map<Dialect, Stamp>();
   for (const { dialect } of connections) {
     stamps.getOrInsertComputed(dialect, () => createStamp(dialect, plan.textLength));
@@ -95,13 +98,14 @@ export function createLoad(plan: LoadPlan): Load {
   let received = 0;
 
   function say(connection: LoadConnection, count: number, at: number): void {
+    if (connection.phase !== "ready") return;
     const stamp = stamps.get(connection.dialect)!;
     for (let left = count; left > 0; left -= BATCH) {
       const some = Math.min(left, BATCH);
       crowd.write(connection, stamp(some, connection.index, at));
     }
     messages += count;
-    expected += count * readers[connection.channel]!;
+    expected += count * crowd.readers[connection.channel]!;
   }
 
   /** Messages have come to a connection: so many, the last of them its own or not. */
@@ -143,11 +147,20 @@ export function createLoad(plan: LoadPlan): Load {
     turn();
   }
 
+  /** @throws where all connections are closed, and there is nothing left to wait for */
+  async function wait(ms: number): Promise<void> {
+    const end = performance.now() + ms;
+    do {
+      if (crowd.here === 0) throw new Error(`${plan.url}: the server closed all connections`);
+      await Bun.sleep(Math.min(Math.max(end - performance.now(), 0), GLANCE));
+    } while (performance.now() < end);
+  }
+
   async function settle(): Promise<void> {
     const began = performance.now();
     let last = { received, at: began };
     while (received < expected) {
-      await Bun.sleep(10);
+      await wait(10);
       const now = performance.now();
       if (received > last.received) last = { received, at: now };
       if (now - began > SETTLE.most || now - last.at > SETTLE.quiet) return;
@@ -160,16 +173,24 @@ export function createLoad(plan: LoadPlan): Load {
     else {
       if (plan.pace.hot === true) {
         talkInClosedLoop(1);
-        await Bun.sleep(warmup);
+        await wait(warmup);
         looping = false;
         await settle();
       }
       talkOnSchedule(plan.pace.rate);
     }
-    await Bun.sleep(warmup);
+    await wait(warmup);
   }
 
-  async function drive({ warmup, seconds, mark }: Window): Promise<LoadFigures> {
+  async function drive(window: Window): Promise<LoadFigures> {
+    try {
+      return await measure(window);
+    } finally {
+      talking = looping = false;
+    }
+  }
+
+  async function measure({ warmup, seconds, mark }: Window): Promise<LoadFigures> {
     crowd.stall();
     expected = received = 0;
     await begin(warmup * 1000);
@@ -178,7 +199,7 @@ export function createLoad(plan: LoadPlan): Load {
     lateness.reset();
     const before = { at: performance.now(), cpu: process.cpuUsage(), messages, received };
     mark?.();
-    await Bun.sleep(seconds * 1000);
+    await wait(seconds * 1000);
     mark?.();
     const wall = (performance.now() - before.at) / 1000;
     const { user, system } = process.cpuUsage(before.cpu);

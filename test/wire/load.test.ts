@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { PLAIN, V1 } from "../../src/client/load-wire.ts";
+import { createCrowd, type LoadConnection } from "../../src/client/load-crowd.ts";
 import { createLoad, type LoadPlan } from "../../src/client/load.ts";
 import { serve } from "../helpers/server.ts";
 import { PROGRAMS, startShoal } from "../helpers/shoal.ts";
@@ -105,6 +106,39 @@ describe("a load", () => {
     expect(closed).toBe(1);
   });
 
+  test("ends once the server has closed all connections", async () => {
+    for (const pace of [{ rate: 300 }, { rate: 300, hot: true }, { inFlight: 2 }]) {
+      await using server = await serve(NO_LIMIT);
+      const load = createLoad(planOf(server.ws, { pace }));
+      await load.open();
+      const driven = load.drive({ warmup: 3600, seconds: 3600 });
+      await server.drain();
+      await expect(driven).rejects.toThrow("closed all connections");
+      await load.close();
+    }
+  });
+
+  test("counts no message to or from a connection that is closed, and keeps none for it", async () => {
+    await using server = await serve(NO_LIMIT);
+    const plan = planOf(server.ws, { channels: 1, connections: 2 });
+    const crowd = createCrowd(
+      plan,
+      () => undefined,
+      () => undefined,
+    );
+    const [one, two] = crowd.connections as [LoadConnection, LoadConnection];
+    await Promise.all([crowd.connect(one), crowd.connect(two)]);
+    expect([...crowd.readers]).toEqual([2]);
+    crowd.write(one, new Uint8Array(16 * 1024 * 1024));
+    expect(one.unsent).toBeDefined();
+    await server.drain();
+    while (crowd.closed < 2) await Bun.sleep(1);
+    crowd.write(one, new Uint8Array(1000));
+    crowd.write(two, new Uint8Array(1000));
+    expect([one.unsent, two.unsent]).toEqual([undefined, undefined]);
+    expect([...crowd.readers]).toEqual([0]);
+  });
+
   test("says why it can not connect", async () => {
     await using server = await serve();
     const load = createLoad(planOf(`${server.ws}/-`));
@@ -178,6 +212,17 @@ describe("shoal bench", () => {
     }
     expect((await run()).status).toBe(2);
     expect((await run("nonsense")).status).toBe(2);
+  });
+
+  test("says when the server goes away in the middle", async () => {
+    const shoal = await startShoal();
+    const { stdout, stderr, exited } = start(shoal.ws, "--seconds=60");
+    const reader = stdout.getReader();
+    await reader.read();
+    await shoal.end("SIGKILL");
+    expect(await stderr.text()).toMatch(/^shoal: .*closed all connections.*\n$/);
+    expect(await exited).toBe(1);
+    expect((await reader.read()).done).toBeTrue();
   });
 
   test("says when there is no server", async () => {
