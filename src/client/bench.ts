@@ -133,8 +133,11 @@ export async function bench(args: string[], { print, say }: BenchIo): Promise<0 
       `${plan.connections} connections in ${plan.channels} channels, ${plan.dialects[0]?.name}: ` +
         `all in after ${opening.toFixed(2)} s. They talk for ${seconds} s.`,
     );
-    print(report(plan, await load.drive({ warmup: WARMUP, seconds })));
-    return 0;
+    const figures = await load.drive({ warmup: WARMUP, seconds });
+    const fault = faultOf(figures);
+    if (fault === undefined) print(report(plan, figures));
+    else say(fault);
+    return fault === undefined ? 0 : 1;
   } catch (error) {
     say((error as Error).message);
     return 1;
@@ -143,13 +146,27 @@ export async function bench(args: string[], { print, say }: BenchIo): Promise<0 
   }
 }
 
+/** Why there is nothing to report, if so, and what helps. */
+export function faultOf(figures: Pick<LoadFigures, "deliveries" | "refused">): string | undefined {
+  const { deliveries, refused } = figures;
+  if (deliveries > 0) return undefined;
+  const nothing = "Nothing came back while it was measured";
+  if (refused === 0) return `${nothing}: ask for a higher --rate, or for more --seconds.`;
+  return (
+    `${nothing}, and ${count(refused)} messages were refused: start the server with ` +
+    `MESSAGE_RATE=0, or ask for a --rate that it allows.`
+  );
+}
+
 function report(plan: LoadPlan, figures: LoadFigures): string {
   const { seconds, messages, deliveries, latency, late, busy } = figures;
   const { expected, received, refused, closed } = figures;
   const lines = [
+    `Measured for ${seconds.toFixed(2)} s:`,
     `messages    ${rate(messages, seconds)}`,
     `deliveries  ${rate(deliveries, seconds)}`,
     `latency     p50 ${ms(latency.p50)}, p99 ${ms(latency.p99)}, p99.9 ${ms(latency.p999)}`,
+    `The whole run, with ${WARMUP} s to warm up:`,
     `missing     ${count(expected - received)} of ${count(expected)} deliveries`,
   ];
   if (refused > 0)

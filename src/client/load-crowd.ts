@@ -49,11 +49,15 @@ export interface LoadConnection extends Scan {
   unsent: Uint8Array | undefined;
 }
 
-/** Is called for each message: where its text begins in the bytes. */
-export type OnMessage = (connection: LoadConnection, bytes: Uint8Array, textAt: number) => void;
-
-/** Is called when all messages of a read were told. */
-export type AfterRead = (connection: LoadConnection) => void;
+/** What a crowd tells of what it reads. */
+export interface CrowdEvents {
+  /** A message, and where its text begins in the bytes. */
+  readonly onMessage: (connection: LoadConnection, bytes: Uint8Array, textAt: number) => void;
+  /** A frame of type error: a message of this connection was refused. */
+  readonly onRefusal: (connection: LoadConnection) => void;
+  /** All of a read was told. */
+  readonly afterRead: (connection: LoadConnection) => void;
+}
 
 export interface Crowd {
   readonly plan: CrowdPlan;
@@ -73,8 +77,7 @@ export interface Crowd {
   wake(): Promise<void>;
   /** Ends all connections without a word, as a lost network does. */
   breakOff(): Promise<void>;
-  /** Frames of type error, and connections that the server closed. */
-  readonly refused: number;
+  /** Connections that the server closed. */
   readonly closed: number;
 }
 
@@ -83,7 +86,8 @@ const WAKING = 2000;
 
 const LATIN1 = new TextDecoder("latin1");
 
-export function createCrowd(plan: CrowdPlan, onMessage: OnMessage, afterRead: AfterRead): Crowd {
+export function createCrowd(plan: CrowdPlan, events: CrowdEvents): Crowd {
+  const { onMessage, onRefusal, afterRead } = events;
   const url = new URL(plan.url);
   const secure = url.protocol === "wss:";
   const base = url.pathname.replace(/\/$/, "");
@@ -94,7 +98,6 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage, afterRead: Af
   const readers = new Int32Array(plan.channels);
   let here = 0;
   let now = 0;
-  let refused = 0;
   let closed = 0;
   let leaving = false;
 
@@ -184,7 +187,7 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage, afterRead: Af
     const kind = kindOf(opcode, bytes, at, dialect);
     if (kind === "message") return onMessage(current, bytes, at + textOffset(dialect));
     if (typeof kind !== "string") write(current, kind);
-    else if (kind === "error") refused++;
+    else if (kind === "error") onRefusal(current);
     else if (kind === "connection") takeName(current);
     else if (kind === "welcome") ready(current);
   }
@@ -261,9 +264,6 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage, afterRead: Af
         await Bun.sleep(10);
       }
       leaving = false;
-    },
-    get refused() {
-      return refused;
     },
     get closed() {
       return closed;

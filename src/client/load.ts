@@ -45,10 +45,13 @@ export interface LoadFigures {
   readonly late: number;
   /** The share of one core that this process took, 0 to 1 and a little more. */
   readonly busy: number;
-  /** Over the whole run: deliveries there should have been, and were. Stalled readers have none. */
+  /**
+   * Over the whole run: deliveries there should have been, and were. Stalled readers have none, and
+   * neither have messages that were refused.
+   */
   readonly expected: number;
   readonly received: number;
-  /** Frames of type error, and connections that were closed by the server. */
+  /** Messages that were refused, and connections that were closed by the server. */
   readonly refused: number;
   readonly closed: number;
 }
@@ -80,7 +83,7 @@ const GLANCE = 100;
 const MICROS = { lowest: 1, highest: 2 ** 31, figures: 2 };
 
 export function createLoad(plan: LoadPlan): Load {
-  const crowd = createCrowd(plan, arrived, goOn);
+  const crowd = createCrowd(plan, { onMessage: arrived, onRefusal, afterRead: goOn });
   const { connections } = crowd;
   const talkers = connections.filter(({ seat, stalled }) => seat < plan.talkers && !stalled);
   const stamps = new Map<Dialect, Stamp>();
@@ -96,6 +99,7 @@ export function createLoad(plan: LoadPlan): Load {
   let messages = 0;
   let expected = 0;
   let received = 0;
+  let refused = 0;
 
   function say(connection: LoadConnection, count: number, at: number): void {
     if (connection.phase !== "ready") return;
@@ -114,6 +118,12 @@ export function createLoad(plan: LoadPlan): Load {
     received++;
     latency.record(Math.max(1, crowd.now() - timeOf(bytes, textAt)));
     if (senderOf(bytes, textAt) === connection.index) connection.own++;
+  }
+
+  /** What is refused reaches nobody, and nothing follows it in a closed loop. */
+  function onRefusal({ channel }: LoadConnection): void {
+    refused++;
+    expected -= crowd.readers[channel]!;
   }
 
   /** In a closed loop, each of one's own that came is followed by the next. */
@@ -218,7 +228,7 @@ export function createLoad(plan: LoadPlan): Load {
     talking = looping = false;
     await settle();
     await crowd.wake();
-    return { ...figures, expected, received, refused: crowd.refused, closed: crowd.closed };
+    return { ...figures, expected, received, refused, closed: crowd.closed };
   }
 
   return {
