@@ -49,12 +49,13 @@ describe("a load", () => {
     const plan = { connections: 3, talkers: 1, pace: { rate: 200, hot } };
     const load = createLoad(planOf(server.ws, plan));
     await load.open();
-    const window = { warmup: 0.05, seconds: 0.5 };
-    const { messages, seconds, received, expected } = await load.drive(window);
+    const started = performance.now();
+    const { messages, received, expected } = await load.drive({ warmup: 0, seconds: 0.5 });
+    const elapsed = (performance.now() - started) / 1000;
     await load.close();
-    // A machine that is busy may send the last ones too late, but never more than are due.
-    expect(messages).toBeGreaterThan(0);
-    expect(messages).toBeLessThanOrEqual(200 * seconds + 2);
+    // A machine that is busy may send late and make up for it, but never send more than are due.
+    expect(expected).toBeGreaterThan(0);
+    expect(messages).toBeLessThanOrEqual(200 * elapsed + 2);
     expect(received).toBe(expected);
   });
 
@@ -69,10 +70,10 @@ describe("a load", () => {
   });
 
   test("answers heartbeats, so that its names stay", async () => {
-    await using server = await serve({ ...NO_LIMIT, heartbeatInterval: 0.05 });
+    await using server = await serve({ ...NO_LIMIT, heartbeatInterval: 0.3 });
     const load = createLoad(planOf(server.ws, { pace: { rate: 50 } }));
     await load.open();
-    const { refused, closed } = await load.drive({ warmup: 0, seconds: 0.5 });
+    const { refused, closed } = await load.drive({ warmup: 0, seconds: 0.8 });
     await load.close();
     expect({ refused, closed }).toEqual({ refused: 0, closed: 0 });
   });
@@ -102,9 +103,14 @@ describe("a load", () => {
     const plan = { connections: 4, channels: 1, textLength: 60_000, pace: { inFlight: 8 } };
     const load = createLoad(planOf(server.ws, { ...plan, stalled: 1 }));
     await load.open();
-    const { expected, received, closed } = await load.drive({ warmup: 0, seconds: 1 });
+    let closed = 0;
+    // How long it takes to fill the buffers on the way depends on the machine.
+    for (let seconds = 1; closed === 0; seconds *= 2) {
+      const figures = await load.drive({ warmup: 0, seconds });
+      expect(figures.received).toBe(figures.expected);
+      closed = figures.closed;
+    }
     await load.close();
-    expect(received).toBe(expected);
     expect(closed).toBe(1);
   });
 
