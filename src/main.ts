@@ -45,9 +45,14 @@ the server starts: --text-limit 500 is TEXT_LIMIT=500. An option goes before a v
 `;
 }
 
-/** Ends with a sentence on standard error: 2 for wrong words or settings, 1 for what failed. */
+/** On standard error, as all that went wrong. */
+function say(sentence: string): void {
+  console.error(`shoal: ${sentence}`);
+}
+
+/** Ends with a sentence: 2 for wrong words or settings, 1 for what failed. */
 function stop(status: 1 | 2, ...sentences: string[]): never {
-  for (const sentence of sentences) console.error(`shoal: ${sentence}`);
+  for (const sentence of sentences) say(sentence);
   process.exit(status);
 }
 
@@ -145,10 +150,9 @@ const args = Bun.argv.slice(2);
 if (args[0] === "chat") {
   const { stdin, stdout, env } = process;
   const colours = !env.NO_COLOR && env.TERM !== "dumb";
-  const say = (sentence: string) => console.error(`shoal: ${sentence}`);
   process.exit(await chat(args.slice(1), { stdin, stdout, say, colours }));
 } else if (args[0] === "bench") {
-  process.exit(await bench(args.slice(1), console.log));
+  process.exit(await bench(args.slice(1), { print: console.log, say }));
 } else {
   await serve(args);
 }

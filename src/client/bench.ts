@@ -101,12 +101,19 @@ function number(
   throw new Error(`--${flag} must be a number from ${least} to ${most}.`);
 }
 
+export interface BenchIo {
+  /** Writes lines on standard output. */
+  readonly print: (lines: string) => void;
+  /** Says a sentence on standard error. */
+  readonly say: (sentence: string) => void;
+}
+
 /**
  * Runs it and tells what came of it.
  *
  * @returns the exit status: 0; 1 where the server could not be measured; 2 for wrong words
  */
-export async function bench(args: string[], print: (text: string) => void): Promise<0 | 1 | 2> {
+export async function bench(args: string[], { print, say }: BenchIo): Promise<0 | 1 | 2> {
   if (args.includes("--help") || args.includes("-h")) {
     print(HELP);
     return 0;
@@ -115,7 +122,7 @@ export async function bench(args: string[], print: (text: string) => void): Prom
   try {
     asked = read(args);
   } catch (error) {
-    print(`shoal: ${(error as Error).message.split("\n")[0]} See shoal bench --help.`);
+    say(`${(error as Error).message.split("\n")[0]} See shoal bench --help.`);
     return 2;
   }
   const { plan, seconds } = asked;
@@ -126,23 +133,40 @@ export async function bench(args: string[], print: (text: string) => void): Prom
       `${plan.connections} connections in ${plan.channels} channels, ${plan.dialects[0]?.name}: ` +
         `all in after ${opening.toFixed(2)} s. They talk for ${seconds} s.`,
     );
-    print(report(plan, await load.drive({ warmup: WARMUP, seconds })));
-    return 0;
+    const figures = await load.drive({ warmup: WARMUP, seconds });
+    const fault = faultOf(figures);
+    if (fault === undefined) print(report(plan, figures));
+    else say(fault);
+    return fault === undefined ? 0 : 1;
   } catch (error) {
-    print(`shoal: ${(error as Error).message}`);
+    say((error as Error).message);
     return 1;
   } finally {
     await load.close();
   }
 }
 
+/** Why there is nothing to report, if so, and what helps. */
+export function faultOf(figures: Pick<LoadFigures, "deliveries" | "refused">): string | undefined {
+  const { deliveries, refused } = figures;
+  if (deliveries > 0) return undefined;
+  const nothing = "Nothing came back while it was measured";
+  if (refused === 0) return `${nothing}: ask for a higher --rate, or for more --seconds.`;
+  return (
+    `${nothing}, and ${count(refused)} messages were refused: start the server with ` +
+    `MESSAGE_RATE=0, or ask for a --rate that it allows.`
+  );
+}
+
 function report(plan: LoadPlan, figures: LoadFigures): string {
   const { seconds, messages, deliveries, latency, late, busy } = figures;
   const { expected, received, refused, closed } = figures;
   const lines = [
+    `Measured for ${seconds.toFixed(2)} s:`,
     `messages    ${rate(messages, seconds)}`,
     `deliveries  ${rate(deliveries, seconds)}`,
     `latency     p50 ${ms(latency.p50)}, p99 ${ms(latency.p99)}, p99.9 ${ms(latency.p999)}`,
+    `The whole run, with ${WARMUP} s to warm up:`,
     `missing     ${count(expected - received)} of ${count(expected)} deliveries`,
   ];
   if (refused > 0)

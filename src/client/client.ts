@@ -40,13 +40,15 @@ const PLAIN_LIMITS: Limits = { rate: 10, burst: 10 };
  *
  * @param url the channel, like `wss://chat.example/fishing`; http and https do as well, and a page
  *   may leave its own origin out
- * @throws where the URL is none for a WebSocket
+ * @throws where the URL is none for a WebSocket, or its path can be no channel: it is empty, or no
+ *   percent-encoded UTF-8
  */
 export function connect(url: string | URL, options: ChatOptions = {}): Chat {
   const { location } = globalThis as { location?: { href: string } };
   const target = new URL(url, location?.href);
   target.protocol = target.protocol.replace("http", "ws");
   target.hash = "";
+  if (!mayBeChannel(target.pathname)) throw new TypeError(`${target.href} names no channel.`);
   const { random = Math.random, webSocket: Socket = WebSocket } = options;
   const { on, emit } = createEvents();
   const refs = Math.random().toString(36).slice(2);
@@ -377,6 +379,15 @@ export function connect(url: string | URL, options: ChatOptions = {}): Chat {
       }
     },
   };
+}
+
+/** What every server refuses is no use to be tried for ever; what else is a channel, it decides. */
+function mayBeChannel(pathname: string): boolean {
+  try {
+    return !/^\/\/?$/.test(decodeURIComponent(pathname));
+  } catch {
+    return false;
+  }
 }
 
 function refOf(ask: Ask | undefined): string | undefined {

@@ -49,19 +49,27 @@ export interface LoadConnection extends Scan {
   unsent: Uint8Array | undefined;
 }
 
-/** Is called for each message: where its text begins in the bytes. */
-export type OnMessage = (connection: LoadConnection, bytes: Uint8Array, textAt: number) => void;
-
-/** Is called when all messages of a read were told. */
-export type AfterRead = (connection: LoadConnection) => void;
+/** What a crowd tells of what it reads. */
+export interface CrowdEvents {
+  /** A message, and where its text begins in the bytes. */
+  readonly onMessage: (connection: LoadConnection, bytes: Uint8Array, textAt: number) => void;
+  /** A frame of type error: a message of this connection was refused. */
+  readonly onRefusal: (connection: LoadConnection) => void;
+  /** All of a read was told. */
+  readonly afterRead: (connection: LoadConnection) => void;
+}
 
 export interface Crowd {
   readonly plan: CrowdPlan;
   readonly connections: readonly LoadConnection[];
+  /** How many are in, and how many of each channel are in and read. */
+  readonly here: number;
+  readonly readers: Int32Array;
   /** Microseconds since the crowd was made, now, and at the beginning of this read. */
   micros(): number;
   now(): number;
   connect(connection: LoadConnection): Promise<void>;
+  /** Sends bytes, now or later; none to a connection that is closed. */
   write(connection: LoadConnection, bytes: Uint8Array): void;
   /** Those who are to stop reading do so. */
   stall(): void;
@@ -69,8 +77,7 @@ export interface Crowd {
   wake(): Promise<void>;
   /** Ends all connections without a word, as a lost network does. */
   breakOff(): Promise<void>;
-  /** Frames of type error, and connections that the server closed. */
-  readonly refused: number;
+  /** Connections that the server closed. */
   readonly closed: number;
 }
 
@@ -79,7 +86,8 @@ const WAKING = 2000;
 
 const LATIN1 = new TextDecoder("latin1");
 
-export function createCrowd(plan: CrowdPlan, onMessage: OnMessage, afterRead: AfterRead): Crowd {
+export function createCrowd(plan: CrowdPlan, events: CrowdEvents): Crowd {
+  const { onMessage, onRefusal, afterRead } = events;
   const url = new URL(plan.url);
   const secure = url.protocol === "wss:";
   const base = url.pathname.replace(/\/$/, "");
@@ -87,8 +95,9 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage, afterRead: Af
   const connections = Array.from({ length: plan.connections }, (_, index) => create(index));
   const waiting = new Map<LoadConnection, PromiseWithResolvers<void>>();
   const start = performance.now();
+  const readers = new Int32Array(plan.channels);
+  let here = 0;
   let now = 0;
-  let refused = 0;
   let closed = 0;
   let leaving = false;
 
@@ -119,20 +128,32 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage, afterRead: Af
       connection.unsent = Buffer.concat([connection.unsent, bytes]);
       return;
     }
-    const sent = connection.socket?.write(bytes) ?? 0;
+    if (connection.socket === undefined) return;
+    const sent = connection.socket.write(bytes);
     if (sent < bytes.length) connection.unsent = bytes.slice(Math.max(sent, 0));
   }
 
+  /** One more is in, or one less. */
+  function count({ channel, stalled }: LoadConnection, change: 1 | -1): void {
+    here += change;
+    if (!stalled) readers[channel]! += change;
+  }
+
   function ready(connection: LoadConnection): void {
+    if (connection.phase === "ready") return;
     connection.phase = "ready";
+    count(connection, 1);
     waiting.get(connection)?.resolve();
     waiting.delete(connection);
   }
 
   function lost(connection: LoadConnection, why: string): void {
-    if (connection.phase === "ready" && !leaving) closed++;
+    if (connection.phase === "ready") {
+      count(connection, -1);
+      if (!leaving) closed++;
+    }
     connection.phase = "closed";
-    connection.socket = undefined;
+    connection.socket = connection.unsent = undefined;
     waiting.get(connection)?.reject(new Error(`${plan.url}: ${why}`));
     waiting.delete(connection);
   }
@@ -166,7 +187,7 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage, afterRead: Af
     const kind = kindOf(opcode, bytes, at, dialect);
     if (kind === "message") return onMessage(current, bytes, at + textOffset(dialect));
     if (typeof kind !== "string") write(current, kind);
-    else if (kind === "error") refused++;
+    else if (kind === "error") onRefusal(current);
     else if (kind === "connection") takeName(current);
     else if (kind === "welcome") ready(current);
   }
@@ -218,6 +239,10 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage, afterRead: Af
   return {
     plan,
     connections,
+    readers,
+    get here() {
+      return here;
+    },
     micros,
     now: () => now,
     connect,
@@ -239,9 +264,6 @@ export function createCrowd(plan: CrowdPlan, onMessage: OnMessage, afterRead: Af
         await Bun.sleep(10);
       }
       leaving = false;
-    },
-    get refused() {
-      return refused;
     },
     get closed() {
       return closed;

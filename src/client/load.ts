@@ -45,10 +45,13 @@ export interface LoadFigures {
   readonly late: number;
   /** The share of one core that this process took, 0 to 1 and a little more. */
   readonly busy: number;
-  /** Over the whole run: deliveries there should have been, and were. Stalled readers have none. */
+  /**
+   * Over the whole run: deliveries there should have been, and were. Stalled readers have none, and
+   * neither have messages that were refused.
+   */
   readonly expected: number;
   readonly received: number;
-  /** Frames of type error, and connections that were closed by the server. */
+  /** Messages that were refused, and connections that were closed by the server. */
   readonly refused: number;
   readonly closed: number;
 }
@@ -56,7 +59,11 @@ export interface LoadFigures {
 export interface Load {
   /** Connects, takes names, and is done when all are in. @returns seconds that it took */
   open(): Promise<number>;
-  /** Lets the talkers talk. */
+  /**
+   * Lets the talkers talk.
+   *
+   * @throws where the server closes all connections meanwhile
+   */
   drive(window: Window): Promise<LoadFigures>;
   /** Breaks all connections off and connects again, all at once. @returns seconds until all are in */
   reopen(): Promise<number>;
@@ -69,17 +76,16 @@ const PATIENCE = 120_000;
 const SPIN_FROM = 100;
 /** How long missing deliveries are waited for at the end, and how long after the last that came. */
 const SETTLE = { most: 30_000, quiet: 2000 };
+/** How often it is seen whether the server is still there, in milliseconds. */
+const GLANCE = 100;
 
 /** What is told apart: microseconds to 1 %, up to 35 minutes. */
 const MICROS = { lowest: 1, highest: 2 ** 31, figures: 2 };
 
 export function createLoad(plan: LoadPlan): Load {
-  const crowd = createCrowd(plan, arrived, goOn);
+  const crowd = createCrowd(plan, { onMessage: arrived, onRefusal, afterRead: goOn });
   const { connections } = crowd;
   const talkers = connections.filter(({ seat, stalled }) => seat < plan.talkers && !stalled);
-  /** Connections of each channel that read. */
-  const readers = new Int32Array(plan.channels);
-  for (const { channel, stalled } of connections) if (!stalled) readers[channel]!++;
   const stamps = new Map<Dialect, Stamp>();
   for (const { dialect } of connections) {
     stamps.getOrInsertComputed(dialect, () => createStamp(dialect, plan.textLength));
@@ -93,15 +99,17 @@ export function createLoad(plan: LoadPlan): Load {
   let messages = 0;
   let expected = 0;
   let received = 0;
+  let refused = 0;
 
   function say(connection: LoadConnection, count: number, at: number): void {
+    if (connection.phase !== "ready") return;
     const stamp = stamps.get(connection.dialect)!;
     for (let left = count; left > 0; left -= BATCH) {
       const some = Math.min(left, BATCH);
       crowd.write(connection, stamp(some, connection.index, at));
     }
     messages += count;
-    expected += count * readers[connection.channel]!;
+    expected += count * crowd.readers[connection.channel]!;
   }
 
   /** Messages have come to a connection: so many, the last of them its own or not. */
@@ -110,6 +118,12 @@ export function createLoad(plan: LoadPlan): Load {
     received++;
     latency.record(Math.max(1, crowd.now() - timeOf(bytes, textAt)));
     if (senderOf(bytes, textAt) === connection.index) connection.own++;
+  }
+
+  /** What is refused reaches nobody, and nothing follows it in a closed loop. */
+  function onRefusal({ channel }: LoadConnection): void {
+    refused++;
+    expected -= crowd.readers[channel]!;
   }
 
   /** In a closed loop, each of one's own that came is followed by the next. */
@@ -143,11 +157,20 @@ export function createLoad(plan: LoadPlan): Load {
     turn();
   }
 
+  /** @throws where all connections are closed, and there is nothing left to wait for */
+  async function wait(ms: number): Promise<void> {
+    const end = performance.now() + ms;
+    do {
+      if (crowd.here === 0) throw new Error(`${plan.url}: the server closed all connections`);
+      await Bun.sleep(Math.min(Math.max(end - performance.now(), 0), GLANCE));
+    } while (performance.now() < end);
+  }
+
   async function settle(): Promise<void> {
     const began = performance.now();
     let last = { received, at: began };
     while (received < expected) {
-      await Bun.sleep(10);
+      await wait(10);
       const now = performance.now();
       if (received > last.received) last = { received, at: now };
       if (now - began > SETTLE.most || now - last.at > SETTLE.quiet) return;
@@ -160,16 +183,24 @@ export function createLoad(plan: LoadPlan): Load {
     else {
       if (plan.pace.hot === true) {
         talkInClosedLoop(1);
-        await Bun.sleep(warmup);
+        await wait(warmup);
         looping = false;
         await settle();
       }
       talkOnSchedule(plan.pace.rate);
     }
-    await Bun.sleep(warmup);
+    await wait(warmup);
   }
 
-  async function drive({ warmup, seconds, mark }: Window): Promise<LoadFigures> {
+  async function drive(window: Window): Promise<LoadFigures> {
+    try {
+      return await measure(window);
+    } finally {
+      talking = looping = false;
+    }
+  }
+
+  async function measure({ warmup, seconds, mark }: Window): Promise<LoadFigures> {
     crowd.stall();
     expected = received = 0;
     await begin(warmup * 1000);
@@ -178,7 +209,7 @@ export function createLoad(plan: LoadPlan): Load {
     lateness.reset();
     const before = { at: performance.now(), cpu: process.cpuUsage(), messages, received };
     mark?.();
-    await Bun.sleep(seconds * 1000);
+    await wait(seconds * 1000);
     mark?.();
     const wall = (performance.now() - before.at) / 1000;
     const { user, system } = process.cpuUsage(before.cpu);
@@ -197,7 +228,7 @@ export function createLoad(plan: LoadPlan): Load {
     talking = looping = false;
     await settle();
     await crowd.wake();
-    return { ...figures, expected, received, refused: crowd.refused, closed: crowd.closed };
+    return { ...figures, expected, received, refused, closed: crowd.closed };
   }
 
   return {

@@ -26,17 +26,28 @@ const AHEAD = 100;
  */
 export async function pipe(options: PipeOptions): Promise<number> {
   const { url, name, json, input, output, say } = options;
-  const chat = connect(url, { history: 0, name });
+  /** Why the last connection was not made: ": " and the reason, where Bun tells it. */
+  let why = "";
+  class Telling extends WebSocket {
+    constructor(address: string | URL, protocols: string | string[] = []) {
+      super(address, protocols);
+      this.addEventListener("error", (event) => (why = reasonOf(event)));
+    }
+  }
+  const webSocket = Telling as unknown as typeof WebSocket;
+  const chat = connect(url, { history: 0, name, webSocket });
   const ended = Promise.withResolvers<number>();
   const entered = Promise.withResolvers<void>();
   let status = 0;
   let reading = true;
+  /** Whether all that was read is acknowledged or refused: whatever fails then costs no message. */
+  let settled = false;
   let connected = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   function fail(sentence: string): void {
     say(sentence);
-    ended.resolve(1);
+    ended.resolve(settled ? status : 1);
   }
 
   /** Waits for a connection, but not for ever if that is all there is to wait for. */
@@ -45,7 +56,7 @@ export async function pipe(options: PipeOptions): Promise<number> {
       clearTimeout(timer);
       timer = undefined;
     } else if (!connected || !reading) {
-      timer ??= setTimeout(() => fail(`There is no connection to ${url.href}.`), PATIENCE);
+      timer ??= setTimeout(() => fail(`There is no connection to ${url.href}${why}.`), PATIENCE);
     }
   }
 
@@ -93,13 +104,21 @@ export async function pipe(options: PipeOptions): Promise<number> {
     watch();
     await entered.promise;
     await Promise.all(under);
-    // What was acknowledged is written as well.
-    if (chat.last < newest) {
-      await new Promise<void>((resolve) => {
-        chat.on("message", ({ id = 0 }) => id >= newest && resolve());
-      });
-    }
+    settled = true;
+    // What was acknowledged is written as well, unless it is lost.
+    if (chat.last < newest) await Promise.race([heard(newest), Bun.sleep(PATIENCE)]);
     ended.resolve(status);
+  }
+
+  /** Waits for the message of this id, or for a gap in its place. */
+  function heard(newest: number): Promise<void> {
+    return new Promise((resolve) => {
+      chat.on("message", ({ id = 0 }) => id >= newest && resolve());
+      chat.on("gap", ({ after }) => {
+        // Only then has it moved on, or back where the server has forgotten all.
+        queueMicrotask(() => (chat.last >= newest || chat.last < after) && resolve());
+      });
+    });
   }
 
   read().catch((error: unknown) => fail(`The input can not be read: ${String(error)}`));
@@ -107,4 +126,13 @@ export async function pipe(options: PipeOptions): Promise<number> {
   clearTimeout(timer);
   chat.close();
   return result;
+}
+
+/** Like ": Failed to connect (ECONNREFUSED)", from "WebSocket connection to '...' failed: ...". */
+function reasonOf(event: Event): string {
+  const { message = "", error } = event as Partial<ErrorEvent>;
+  const reason = / failed: (.+)/.exec(message)?.[1];
+  const { code } = (error ?? {}) as { code?: string };
+  if (reason === undefined) return "";
+  return code === undefined ? `: ${reason}` : `: ${reason} (${code})`;
 }

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
-import { channelOfPath } from "../protocol/identifiers.ts";
+import { CODES } from "../protocol/codes.ts";
+import { channelOfPath, nameOf } from "../protocol/identifiers.ts";
 import { pipe } from "./pipe.ts";
 import { screen } from "./screen.ts";
 
@@ -16,7 +17,10 @@ are messages and messages out are lines:
 
   echo "deploy done" | shoal chat ws://localhost:6060/fishing --name ci
 
-ends with status 0 once that is acknowledged, and with another one if it was not.
+ends with status 0 once that is acknowledged, and with another one if it was not. It ends with its
+input, so to listen only, as a service whose input is empty, give it one without an end:
+
+  tail -f /dev/null | shoal chat ws://localhost:6060/fishing
 `;
 
 export interface ChatIo {
@@ -80,7 +84,10 @@ function read(args: string[]): Words | string {
     if ("fault" in channelOfPath(url.pathname)) {
       return `"${url.pathname}" is no channel: a path like /fishing is.`;
     }
-    return { help: false, url, name: values.name, json: values.json === true };
+    const { name, json = false } = values;
+    // No answer ends the wait for an empty one, and one far too long costs each connection.
+    if (name !== undefined && nameOf(name) === undefined) return CODES.name_invalid.message;
+    return { help: false, url, name, json };
   } catch (error) {
     return (error as Error).message.split("\n")[0] ?? "";
   }

@@ -553,6 +553,15 @@ describe("the end", () => {
     expect(() => connect("no url")).toThrow();
     expect(() => connect("mailto:ann@example.org")).toThrow();
   });
+
+  test("comes at once for a URL whose path no server takes for a channel", () => {
+    for (const path of ["", "/", "//", "/%2f", "/?fishing", "/#fishing", "/a%ff", "/100%"]) {
+      expect(() => connect(`http://127.0.0.1:1${path}`)).toThrow("names no channel");
+    }
+    for (const path of ["/fishing", "/a/", "/100%25", "/-/", "/%F0%9F%90%9F"]) {
+      connect(`http://127.0.0.1:1${path}`).close();
+    }
+  });
 });
 
 interface FakeSocket {

@@ -77,6 +77,10 @@ for (const program of Object.keys(PROGRAMS) as Program[]) {
         ["ws://localhost"],
         ["ws://localhost/a", "b"],
         ["--nam"],
+        // An unset variable, and what could cost the connection again and again.
+        ["ws://localhost/a", "--name", ""],
+        ["ws://localhost/a", "--name", " \u3000"],
+        ["ws://localhost/a", "--name", "x".repeat(100_000)],
       ]) {
         const { out, err, status } = await run(args, "");
         expect({ out, status }).toEqual({ out: "", status: 2 });
@@ -85,6 +89,29 @@ for (const program of Object.keys(PROGRAMS) as Program[]) {
       const help = await run(["--help"], "");
       expect(help).toMatchObject({ err: "", status: 0 });
       expect(help.out).toContain("--name NAME");
+      expect(help.out).toContain("tail -f /dev/null | shoal chat ws");
+    });
+
+    test("only listens where its input never ends", async () => {
+      await using server = await serve();
+      const url = `${server.ws}/listening`;
+      const ann = await enterAs(url, "ann", V1);
+      const tail = Bun.spawn(["tail", "-f", "/dev/null"], { stdout: "pipe" });
+      const child = Bun.spawn([...PROGRAMS[program], "chat", url], {
+        env: { PATH: process.env.PATH },
+        stdin: tail.stdout,
+        stdout: "pipe",
+        stderr: "inherit",
+      });
+      ann.say({ type: "presence" });
+      let { count } = await ann.nextOf("presence");
+      while (count !== 2) ({ count } = await ann.nextOf("presence"));
+      ann.say({ type: "message", text: "hello" });
+      const { value } = await child.stdout.getReader().read();
+      expect(new TextDecoder().decode(value)).toEndWith(" ann: hello\n");
+      expect(child.exitCode).toBeNull();
+      for (const each of [child, tail]) each.kill();
+      await Promise.all([child.exited, tail.exited]);
     });
 
     test("goes on reading until it is ended, and lets nothing through to a terminal", async () => {
@@ -186,15 +213,92 @@ for (const program of Object.keys(PROGRAMS) as Program[]) {
   });
 }
 
-test("shoal chat as a pipe gives up where there is no server", async () => {
+test.each<[string, Record<string, unknown>[], number, string]>([
+  ["in a gap", [{ type: "history", messages: [], gap: "true", more: "false" }], 7, "missing"],
+  [
+    "gone with the server's memory",
+    [{ type: "history", messages: [], gap: "true", more: "false" }],
+    0,
+    "missing",
+  ],
+  ["not told at all", [{ type: "error", code: "bad", message: "No." }], 7, "No."],
+])(
+  "shoal chat as a pipe ends well though what was acknowledged is %s",
+  async (_, pages, last, said) => {
+    using server = forgetful(pages, last);
+    const child = Bun.spawn([...PROGRAMS.source, "chat", server.url, "--name", "ci"], {
+      env: { PATH: process.env.PATH },
+      stdin: Buffer.from("done\n"),
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    expect(await child.stderr.text()).toContain(said);
+    expect(await child.exited).toBe(0);
+  },
+);
+
+/**
+ * A server that acknowledges a message, breaks the connection off and tells nobody what was said.
+ *
+ * @param pages what it answers where the history is asked for
+ * @param last the channel's last id, as later connections are told
+ */
+function forgetful(pages: object[], last: number) {
+  let connections = 0;
+  const server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch(request, self) {
+      const found = new URL(request.url).pathname === "/a";
+      if (!found) return new Response("", { status: 404 });
+      return self.upgrade(request) ? undefined : new Response("", { status: 426 });
+    },
+    websocket: {
+      open(ws) {
+        const limits = { text: 2000, rate: 0, burst: 50, history: 100 };
+        const known = connections++ === 0 ? 3 : last;
+        ws.send(
+          JSON.stringify({ type: "connection", id: "a", last: known, heartbeat: 30, limits }),
+        );
+      },
+      message(ws, raw) {
+        const frame = JSON.parse(String(raw)) as Record<string, unknown>;
+        if (frame.type === "identity") {
+          ws.send(JSON.stringify({ type: "identity", success: "true", user: frame.user }));
+        } else if (frame.type === "message") {
+          ws.send(JSON.stringify({ type: "ack", ref: frame.ref, id: 7 }));
+          ws.close(1011);
+        } else if (frame.type === "history") {
+          for (const page of pages) ws.send(JSON.stringify(page));
+        }
+      },
+    },
+  });
+  return {
+    url: `ws://127.0.0.1:${server.port}/a`,
+    [Symbol.dispose]: () => void server.stop(true),
+  };
+}
+
+test("shoal chat as a pipe gives up where there is no server, and says why", async () => {
   const server = await serve();
   await server.drain();
-  const child = Bun.spawn([...PROGRAMS.source, "chat", `${server.ws}/gone`, "--name", "ci"], {
-    env: { PATH: process.env.PATH },
-    stdin: Buffer.from("hello\n"),
-    stdout: "pipe",
-    stderr: "pipe",
+  using other = forgetful([], 0);
+  const reasons = {
+    [`${server.ws}/gone`]: "Failed to connect (ECONNREFUSED)",
+    [`${other.url}/other`]: "Expected 101 status code: 404",
+    [other.url.replace("ws:", "wss:")]: "TLS handshake failed: .*",
+  };
+  const runs = Object.entries(reasons).map(async ([url, reason]) => {
+    const child = Bun.spawn([...PROGRAMS.source, "chat", url, "--name", "ci"], {
+      env: { PATH: process.env.PATH },
+      stdin: Buffer.from("hello\n"),
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    expect(await child.exited).toBe(1);
+    const said = `shoal: There is no connection to ${url}: ${reason}.\n`;
+    expect(await child.stderr.text()).toMatch(new RegExp(`^${said.replaceAll(/[()]/g, "\\$&")}$`));
   });
-  expect(await child.exited).toBe(1);
-  expect(await child.stderr.text()).toBe(`shoal: There is no connection to ${server.ws}/gone.\n`);
+  await Promise.all(runs);
 });
