@@ -54,7 +54,7 @@ export interface Wheel<C extends Connection> {
   /** How many slots have passed, and when the next one is due. */
   passed: number;
   dueAt: number;
-  /** When the process went on after it had stood still for an interval or more. */
+  /** When the process went on after it had stood still for more than half an interval. */
   wokeAt: number;
 }
 
@@ -148,13 +148,10 @@ export function userOf(connection: Connection): string {
   return (connection.user ??= JSON.stringify(connection.name?.shown));
 }
 
-/** Slots by which a wheel that is late catches up; what is more, it waits itself. */
-const LATE_MOST = 2;
-
 /**
  * Calls `due` for every connection whose heartbeat has come due since the last sweep. `due` may take
- * connections out. After a pause of the whole process the wheel goes on from where it was: nobody
- * could answer meanwhile, and each needs a whole interval to answer the next.
+ * connections out. A sweep that is late catches up, but for a pause of more than half an interval:
+ * after that the wheel goes on from where it was, since nobody could answer meanwhile.
  */
 export function sweep<C extends Connection>(
   state: State<C>,
@@ -163,9 +160,7 @@ export function sweep<C extends Connection>(
 ): void {
   const { wheel } = state;
   const { slots, width } = wheel;
-  const late = now - wheel.dueAt;
-  if (late > LATE_MOST * width) wheel.dueAt = now;
-  if (late > slots.length * width) wheel.wokeAt = now;
+  if (now - wheel.dueAt > (slots.length * width) / 2) wheel.dueAt = wheel.wokeAt = now;
   while (wheel.dueAt <= now) {
     wheel.dueAt += width;
     wheel.passed++;
