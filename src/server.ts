@@ -64,6 +64,9 @@ const IDLE = { least: 8, most: 960, intervals: 2 };
 const DRAIN = 1000;
 const CLOSE = 500;
 
+/** A Host header as it is on the wire: to parse marks in one would take quadratic time. */
+const HOST = /^[\w.:[\]-]{0,300}$/;
+
 export interface ServerOptions {
   /** What the load of the code before this one has left. */
   readonly kept?: Kept | undefined;
@@ -170,9 +173,11 @@ export async function createServer(
   const files = createPageFiles();
 
   function fetch(request: Request, server: Server<Peer>): Response | Promise<Response> | undefined {
+    const host = request.headers.get("host") ?? "";
     // HTTP/1.0 needs no Host header, but with a malformed one there is no URL.
-    const base = request.headers.get("host") ? undefined : "http://localhost";
-    const url = URL.parse(request.url, base);
+    const url = HOST.test(host)
+      ? URL.parse(request.url, host ? undefined : "http://localhost")
+      : null;
     if (url === null) return badRequest();
     const upgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
     const reading = isReading(request) && !upgrade;

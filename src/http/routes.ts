@@ -15,7 +15,8 @@ const FAULTS: Record<PathFault, { status: number; sentence: string }> = {
   },
   characters: {
     status: 400,
-    sentence: "A channel's name has no control or text direction characters.",
+    sentence:
+      "A channel's name has no control or text direction characters, nor 31 marks in a row.",
   },
   length: {
     status: 414,

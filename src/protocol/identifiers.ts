@@ -25,6 +25,8 @@ export type ChannelId = { readonly id: string } | { readonly fault: PathFault };
 const UNITS_MOST = 8;
 
 const UNFIT_FOR_CHANNEL = /[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}]/u;
+/** More marks than any language has on one letter (UAX #15, section 13: Stream-Safe text). */
+const TOO_MANY_MARKS = /\p{M}{31}/u;
 
 /**
  * The channel id of a URL's path: without the leading slash and one trailing slash,
@@ -40,6 +42,7 @@ export function channelOfPath(pathname: string): ChannelId {
     return { fault: "encoding" };
   }
   if (id.length > UNITS_MOST * (CHANNEL_LIMIT + 1)) return { fault: "length" };
+  if (TOO_MANY_MARKS.test(id)) return { fault: "characters" };
   id = id.normalize("NFC");
   if (id.endsWith("/")) id = id.slice(0, -1);
   if (id === "") return { fault: "empty" };

@@ -22,6 +22,7 @@ describe("channelOfPath", () => {
     ["/a//", "a/"],
     ["/__proto__", "__proto__"],
     [`/${"x".repeat(CHANNEL_LIMIT)}`, "x".repeat(CHANNEL_LIMIT)],
+    [`/x${"%CC%81".repeat(30)}`, `x${"\u0301".repeat(30)}`],
     [`/${"%F0%9F%8E%A3".repeat(CHANNEL_LIMIT)}`, "🎣".repeat(CHANNEL_LIMIT)],
   ])("%s is a channel", (path, id) => {
     expect(channelOfPath(path)).toEqual({ id });
@@ -40,6 +41,7 @@ describe("channelOfPath", () => {
     ["/%E2%80%AE", "characters"],
     ["/%D8%9C", "characters"],
     ["/%E2%80%A8", "characters"],
+    [`/a${"%CC%81".repeat(31)}`, "characters"],
     ["/-", "reserved"],
     ["/-/", "reserved"],
     ["/-/health", "reserved"],

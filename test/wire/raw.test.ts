@@ -49,6 +49,8 @@ describe("handshakes", () => {
   test.each([
     ["a malformed Host", handshake("/a").replace("localhost", "[bad"), 400],
     ["a Host with a space", handshake("/a").replace("localhost", "a b"), 400],
+    ["a Host that is no ASCII", handshake("/a").replace("localhost", "a%CC%81"), 400],
+    ["an endless Host", handshake("/a").replace("localhost", "a".repeat(1000)), 400],
     ["no Host", handshake("/a").replace("Host: localhost\r\n", ""), 400],
     ["no key", handshake("/a").replace(/Sec-WebSocket-Key: [^\r]+\r\n/, ""), 400],
     ["an old version", handshake("/a").replace("Version: 13", "Version: 8"), 426],
@@ -62,6 +64,14 @@ describe("handshakes", () => {
   test("a plain GET with a malformed Host is refused as well", async () => {
     expect(await answerTo("GET /a HTTP/1.1\r\nHost: [bad\r\n\r\n")).toStartWith("HTTP/1.1 400 ");
   });
+
+  test.each(["localhost", "chat.example.com:8080", "xn--bcher-kva.example", "[::1]:80", "a_b"])(
+    "%s is a Host",
+    async (host) => {
+      const answer = await answerTo(`GET /-/health HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+      expect(answer).toStartWith("HTTP/1.1 200 ");
+    },
+  );
 
   test("HTTP/1.0 without a Host is enough for a health check", async () => {
     expect(await answerTo("GET /-/health HTTP/1.0\r\n\r\n")).toStartWith("HTTP/1.1 200 ");
