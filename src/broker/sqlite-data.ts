@@ -15,7 +15,6 @@ export interface Post {
   /** How it is known to be the same, where it was posted with a ref. */
   readonly ref: Posted | undefined;
   readonly bytes: number;
-  readonly answer: Promise<number | PublishFault>;
   readonly settle: (answer: number | PublishFault) => void;
 }
 
@@ -35,6 +34,8 @@ export interface SqliteData extends MemoryData {
   writing: Load | undefined;
   /** The last id given in each channel that has posts under way. */
   readonly tails: Map<string, number>;
+  /** What comes of each post with a ref that is under way, by channel and id. */
+  readonly answers: Map<string, Promise<number | PublishFault>>;
   /** Bytes of all posts under way. */
   bytes: number;
   /** Whether the last batch failed. */
@@ -78,6 +79,7 @@ export async function openSqlite(
     waiting: newLoad(),
     writing: undefined,
     tails: new Map(),
+    answers: new Map(),
     bytes: 0,
     failing: false,
     namesMissed: false,

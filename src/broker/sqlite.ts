@@ -9,7 +9,6 @@ import {
   newLoad,
   noteDrop,
   noteName,
-  type Post,
   refsSince,
   type SqliteData,
 } from "./sqlite-data.ts";
@@ -104,6 +103,7 @@ export function createSqliteBroker(
     data.failing = false;
     for (const { channel, message, bytes, settle } of posts) {
       data.bytes -= bytes;
+      data.answers.delete(`${channel}\n${message.id}`);
       if (data.tails.get(channel) === message.id) data.tails.delete(channel);
       history.append(channel, message);
       events.message(channel, message);
@@ -127,6 +127,7 @@ export function createSqliteBroker(
       }
     }
     data.tails.clear();
+    data.answers.clear();
     data.bytes = 0;
   }
 
@@ -137,7 +138,10 @@ export function createSqliteBroker(
     const { text, user } = draft;
     const bytes = POST_BYTES + 2 * (text.length + user.length);
     const row = ref && { ...ref, id };
-    if (row !== undefined) refs.note(row);
+    if (row !== undefined) {
+      refs.note(row);
+      data.answers.set(`${channel}\n${id}`, promise);
+    }
     data.tails.set(channel, id);
     data.bytes += bytes;
     data.waiting.posts.push({
@@ -145,18 +149,24 @@ export function createSqliteBroker(
       message: { id, prev, text, user },
       ref: row,
       bytes,
-      answer: promise,
       settle: resolve,
     });
     hurry();
     return promise;
   }
 
-  /** The post under way with this id, if it is one. */
-  function underWay(channel: string, id: number): Post | undefined {
-    if (id <= history.last(channel)) return undefined;
-    const posts = [...(data.writing?.posts ?? []), ...data.waiting.posts];
-    return posts.find((one) => one.channel === channel && one.message.id === id);
+  /**
+   * The thread ends by itself only through a defect. Nobody can tell then what is on the disk; a new
+   * start reads it.
+   */
+  function onEnd(): void {
+    if (onClosed !== undefined) return;
+    log.error("database thread ended, the server stops");
+    for (const { posts } of [data.writing ?? newLoad(), data.waiting]) {
+      for (const { settle } of posts) settle("unknown");
+    }
+    // Once those who wait were told.
+    setImmediate(() => process.exit(1));
   }
 
   /** Writes what is left, unless that is given up, and closes the file. */
@@ -167,7 +177,8 @@ export function createSqliteBroker(
   }
 
   worker.onmessage = ({ data: reply }: MessageEvent<Reply>) => onReply(reply);
-  worker.onerror = ({ message }) => onReply({ done: "failed", reason: message });
+  worker.onerror = ({ message }) => log.error("database thread failed", { reason: message });
+  worker.addEventListener("close", onEnd);
   hurry();
 
   return {
@@ -179,7 +190,7 @@ export function createSqliteBroker(
       const row = { channel, session, ref, hash: hashOf(text) };
       const found = refs.find(row);
       if (found === undefined) return post(channel, draft, row);
-      return typeof found === "string" ? found : (underWay(channel, found)?.answer ?? found);
+      return data.answers.get(`${channel}\n${found}`) ?? found;
     },
     renew() {
       broker.renew();

@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, spyOn, test } from "bun:test";
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -171,6 +171,24 @@ test("sqlite: with more than 8 MiB under way, messages are refused", async () =>
   await store.close();
 });
 
+test("sqlite: when its thread ends, what is under way is unknown, and the server stops", async () => {
+  const exited = Promise.withResolvers<unknown>();
+  const exit = spyOn(process, "exit").mockImplementation(((status) =>
+    exited.resolve(status)) as typeof process.exit);
+  const data = await openSqlite(newFile(), RULES, Date.now);
+  const broker = createSqliteBroker(data, RULES, Date.now, recorder([]), log);
+  await broker.join("a");
+  const first = broker.publish("a", draft("on its way", "1"));
+  const again = broker.publish("a", draft("on its way", "1"));
+  // The batch of these is handed over by then.
+  await Promise.resolve();
+  const later = broker.publish("a", draft("behind it"));
+  data.worker.terminate();
+  expect(await Promise.all([first, again, later])).toEqual(["unknown", "unknown", "unknown"]);
+  expect(await exited.promise).toBe(1);
+  exit.mockRestore();
+});
+
 test("sqlite: names cost no more while the disk is full, and are in the file once it is not", async () => {
   const path = newFile();
   const data = await openSqlite(path, RULES, () => 1_700_000_000_000);
@@ -184,6 +202,7 @@ test("sqlite: names cost no more while the disk is full, and are in the file onc
       else queueMicrotask(() => thread.onmessage({ data: { done: "failed", reason: "full" } }));
     },
     terminate: () => worker.terminate(),
+    addEventListener() {},
     onmessage: (_: { data: Reply }) => {},
   };
   worker.onmessage = (event) => thread.onmessage(event);
