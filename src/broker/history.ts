@@ -61,6 +61,9 @@ export interface HistoryRules {
 const LOG_BYTES = 400;
 const MESSAGE_BYTES = 120;
 
+/** The part of the memory that is made free at once. */
+const SPARE = 1 / 64;
+
 function logCost({ channel }: Log): number {
   return LOG_BYTES + 2 * channel.length;
 }
@@ -174,10 +177,13 @@ export function createHistory(
     dropped?.(log.channel, log.last, true);
   }
 
+  /** Drops what was used least recently. Some more than it must, since a set is slow to find its first. */
   function makeRoom(): void {
+    if (data.bytes <= rules.memory) return;
+    const enough = rules.memory * (1 - SPARE);
     for (const log of data.used) {
-      while (data.bytes > rules.memory && log.size > 0) dropOldest(log);
-      if (data.bytes <= rules.memory) return;
+      while (data.bytes > enough && log.size > 0) dropOldest(log);
+      if (data.bytes <= enough) return;
       if (log.members === 0) forget(log);
       else uncount(log);
     }
