@@ -114,7 +114,7 @@ export async function idle(contender: Contender, plan: IdlePlan): Promise<Sample
     ...(plan.reconnect ? { abreast: AT_ONCE } : {}),
   });
   try {
-    await Bun.sleep(500);
+    await Bun.sleep(1000);
     const empty = server.memory();
     const busy = process.cpuUsage();
     const opening = await load.open();
