@@ -101,9 +101,9 @@ export function createSqliteBroker(
   function onWritten({ posts }: Load): void {
     if (data.failing) log.info("database works again");
     data.failing = false;
-    for (const { channel, message, bytes, settle } of posts) {
+    for (const { channel, message, ref, bytes, settle } of posts) {
       data.bytes -= bytes;
-      data.answers.delete(`${channel}\n${message.id}`);
+      if (ref !== undefined) data.answers.delete(`${channel}\n${message.id}`);
       if (data.tails.get(channel) === message.id) data.tails.delete(channel);
       history.append(channel, message);
       events.message(channel, message);
@@ -160,7 +160,7 @@ export function createSqliteBroker(
    * start reads it.
    */
   function onEnd(): void {
-    if (onClosed !== undefined) return;
+    if (onClosed !== undefined) return onClosed();
     log.error("database thread ended, the server stops");
     for (const { posts } of [data.writing ?? newLoad(), data.waiting]) {
       for (const { settle } of posts) settle("unknown");

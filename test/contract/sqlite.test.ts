@@ -189,6 +189,16 @@ test("sqlite: when its thread ends, what is under way is unknown, and the server
   exit.mockRestore();
 });
 
+test("sqlite: a thread that ends while the file is being closed holds nothing up", async () => {
+  const data = await openSqlite(newFile(), RULES, Date.now);
+  const broker = createSqliteBroker(data, RULES, Date.now, recorder([]), log);
+  await broker.join("a");
+  void broker.publish("a", draft("on its way"));
+  const closed = broker.close();
+  data.worker.terminate();
+  await closed;
+});
+
 test("sqlite: names cost no more while the disk is full, and are in the file once it is not", async () => {
   const path = newFile();
   const data = await openSqlite(path, RULES, () => 1_700_000_000_000);

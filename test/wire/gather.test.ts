@@ -1,11 +1,19 @@
 import { expect, test } from "bun:test";
-import { connect, enter, enterAs, V1 } from "../helpers/client.ts";
+import { type Client, connect, enter, enterAs, V1 } from "../helpers/client.ts";
 import { serve } from "../helpers/server.ts";
 
 /** A large channel that gathers for very long: what must not wait, does not. */
 
-const texts = (frames: string[]) =>
-  frames.filter((frame) => frame.includes('"message"')).map((frame) => JSON.parse(frame).text);
+/** The texts of the messages that come before a frame with this in it. */
+async function textsUntil(client: Client, mark: string): Promise<string[]> {
+  const texts: string[] = [];
+  for (;;) {
+    const raw = await client.next();
+    if (raw.includes(mark)) return texts;
+    const { type, text } = JSON.parse(raw);
+    if (type === "message") texts.push(text);
+  }
+}
 
 test("nothing else notices that a channel gathers", async () => {
   await using server = await serve({ messageRate: 0, fanoutWindow: 60_000 });
@@ -45,10 +53,7 @@ test("nothing else notices that a channel gathers", async () => {
   say("7");
   say("8");
   late.say({ type: "identity", user: "late" });
-  const frames: string[] = [];
-  do frames.push(await watcher.next());
-  while (!frames.at(-1)!.includes('"joined"'));
-  expect(texts(frames)).toEqual(["7", "8"]);
+  expect(await textsUntil(watcher, '"joined"')).toEqual(["7", "8"]);
 
   // So does the answer to who is here.
   say("9");
@@ -56,10 +61,7 @@ test("nothing else notices that a channel gathers", async () => {
   while (((await ann.nextOf("ack")).ref as string) !== "10");
   watcher.rest.length = 0;
   watcher.say({ type: "presence" });
-  const answer: string[] = [];
-  do answer.push(await watcher.next());
-  while (!answer.at(-1)!.includes('"names"'));
-  expect(texts(answer)).toEqual(["9", "10"]);
+  expect(await textsUntil(watcher, '"names"')).toEqual(["9", "10"]);
 
   // And that one's name went to another connection.
   late.say({ type: "identity", user: "late" });
@@ -69,10 +71,7 @@ test("nothing else notices that a channel gathers", async () => {
   while (((await ann.nextOf("ack")).ref as string) !== "12");
   late.rest.length = 0;
   reader.say({ type: "identity", user: "late", session });
-  const until: string[] = [];
-  do until.push(await late.next());
-  while (!until.at(-1)!.includes('"replaced"'));
-  expect(texts(until)).toEqual(["11", "12"]);
+  expect(await textsUntil(late, '"replaced"')).toEqual(["11", "12"]);
 
   // The server stops: what was said is sent.
   say("13");

@@ -1,8 +1,15 @@
 import { describe, expect, test } from "bun:test";
-import { enterAs, V1 } from "../helpers/client.ts";
+import { type Client, enterAs, V1 } from "../helpers/client.ts";
 import { serve } from "../helpers/server.ts";
 import { PROGRAMS, type Program } from "../helpers/shoal.ts";
 import { inTerminal } from "../helpers/terminal.ts";
+
+/** Waits until somebody else is in the channel as well. */
+async function untilTwo(client: Client): Promise<void> {
+  client.say({ type: "presence" });
+  let { count } = await client.nextOf("presence");
+  while (count !== 2) ({ count } = await client.nextOf("presence"));
+}
 
 for (const program of Object.keys(PROGRAMS) as Program[]) {
   describe(`shoal chat as a pipe, from the ${program}`, () => {
@@ -103,9 +110,7 @@ for (const program of Object.keys(PROGRAMS) as Program[]) {
         stdout: "pipe",
         stderr: "inherit",
       });
-      ann.say({ type: "presence" });
-      let { count } = await ann.nextOf("presence");
-      while (count !== 2) ({ count } = await ann.nextOf("presence"));
+      await untilTwo(ann);
       ann.say({ type: "message", text: "hello" });
       const { value } = await child.stdout.getReader().read();
       expect(new TextDecoder().decode(value)).toEndWith(" ann: hello\n");
@@ -124,9 +129,7 @@ for (const program of Object.keys(PROGRAMS) as Program[]) {
         stdout: "pipe",
         stderr: "inherit",
       });
-      ann.say({ type: "presence" });
-      let { count } = await ann.nextOf("presence");
-      while (count !== 2) ({ count } = await ann.nextOf("presence"));
+      await untilTwo(ann);
       ann.say({ type: "message", text: "\x1b[2Jone\ntwo\u202e" });
       const { value } = await child.stdout.getReader().read();
       expect(new TextDecoder().decode(value)).toEndWith(" ann: \ufffd[2Jone two\ufffd\n");
