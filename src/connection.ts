@@ -1,9 +1,22 @@
 import type { Server, ServerWebSocket, WebSocketHandler } from "bun";
 import type { Awaitable, Broker, PublishFault } from "./broker/broker.ts";
-import { decide, decideSign, type Outcome, type Rules } from "./commands.ts";
-import type { Fanout } from "./fanout.ts";
+import { decide, decideAlive, type Outcome, type Rules } from "./commands/decide.ts";
+import type { Fanout } from "./node/fanout.ts";
 import type { Log } from "./log.ts";
-import type { Presence } from "./presence.ts";
+import type { Presence } from "./node/presence.ts";
+import {
+  arrive,
+  type Channel,
+  type Connection,
+  enter,
+  heartbeatDue,
+  identify,
+  leave,
+  type State,
+  sweep,
+  unname,
+  userOf,
+} from "./node/state.ts";
 import {
   ackFrame,
   connectionFrame,
@@ -17,23 +30,11 @@ import {
   identityFrameV1,
   identityRefusedV1,
   type Terms,
-} from "./protocol/codec.ts";
+} from "./protocol/encode.ts";
 import { CLOSE } from "./protocol/codes.ts";
-import type { Name } from "./protocol/identifiers.ts";
-import { type HistoryQuery, SUBPROTOCOL } from "./protocol/schema.ts";
-import {
-  arrive,
-  type Channel,
-  type Connection,
-  enter,
-  heartbeatDue,
-  identify,
-  leave,
-  type State,
-  sweep,
-  unname,
-  userOf,
-} from "./state.ts";
+import type { Name } from "./protocol/names.ts";
+import type { HistoryQuery } from "./broker/broker.ts";
+import { SUBPROTOCOL } from "./protocol/limits.ts";
 
 /**
  * The edge: the life of each socket, from its upgrade to its close. It hands frames to `decide`
@@ -194,7 +195,7 @@ export function createEdge(parts: EdgeParts): Edge {
 
   /** A ping or pong of the WebSocket. */
   function sign({ data: peer }: ServerWebSocket<Peer>): void {
-    perform(peer, decideSign(peer, clock(), rules));
+    perform(peer, decideAlive(peer, clock(), rules));
   }
 
   function publish(peer: Peer, text: string, ref: string | undefined): void {

@@ -10,7 +10,7 @@ import { createSqliteBroker } from "./broker/sqlite.ts";
 import { openSqlite, type SqliteData } from "./broker/sqlite-data.ts";
 import type { Config } from "./config.ts";
 import { answerPresence, createEdge, type Peer, presenceTopic, replaced } from "./connection.ts";
-import { createFanout } from "./fanout.ts";
+import { createFanout } from "./node/fanout.ts";
 import { libraryFile } from "./http/library.ts";
 import { createPageFiles } from "./http/page.ts";
 import {
@@ -24,12 +24,12 @@ import {
   upgradeRequired,
   wantsPage,
 } from "./http/routes.ts";
-import { rate } from "./limiter.ts";
 import type { Log } from "./log.ts";
-import { createPresence, type PresenceData } from "./presence.ts";
-import { channelOfPath } from "./protocol/identifiers.ts";
-import { createSessions } from "./sessions.ts";
-import { createState, type State } from "./state.ts";
+import { createPresence, type PresenceData } from "./node/presence.ts";
+import { createSessions } from "./auth/sessions.ts";
+import { createState, type State } from "./node/state.ts";
+import { rate } from "./protocol/bucket.ts";
+import { channelOfPath } from "./protocol/channels.ts";
 
 /** The wiring: the parts are made here and joined, and here alone are the listener and the timer. */
 

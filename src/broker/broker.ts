@@ -1,6 +1,5 @@
-import type { Message, Page, Roster } from "../protocol/codec.ts";
-import type { Name } from "../protocol/identifiers.ts";
-import type { HistoryQuery } from "../protocol/schema.ts";
+import type { Message, Page } from "../protocol/encode.ts";
+import type { Name } from "../protocol/names.ts";
 
 /**
  * The port to whatever orders messages, keeps them, and says who holds which name. A broker in
@@ -56,6 +55,21 @@ export interface PresenceChange {
   readonly count: number;
   readonly joined?: string | undefined;
   readonly left?: readonly string[];
+}
+
+/** A request for a page of history: after an id, before an id, or the newest. */
+export interface HistoryQuery {
+  readonly after?: number | undefined;
+  readonly before?: number | undefined;
+  /** Messages at most. */
+  readonly limit: number;
+}
+
+/** Everyone in a channel. */
+export interface Roster {
+  /** Connections, those without a name too. */
+  readonly count: number;
+  readonly names?: readonly string[];
 }
 
 export interface BrokerEvents {

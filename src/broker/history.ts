@@ -1,6 +1,6 @@
-import type { Message, Page } from "../protocol/codec.ts";
-import type { HistoryQuery } from "../protocol/schema.ts";
 import type { Clock } from "./broker.ts";
+import type { Message, Page } from "../protocol/encode.ts";
+import type { HistoryQuery } from "./broker.ts";
 
 /**
  * The messages that are kept, for brokers that keep them in memory. What is kept of a channel is

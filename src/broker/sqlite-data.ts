@@ -1,10 +1,10 @@
-import type { Message } from "../protocol/codec.ts";
 import type { Clock, PublishFault } from "./broker.ts";
 import { createHistory } from "./history.ts";
 import { type BrokerRules, createMemoryData, type MemoryData } from "./memory.ts";
 import { createNames, type Hold } from "./names.ts";
 import { createRefs, type Posted, WINDOW } from "./refs.ts";
 import type { Contents, NameChange, Order, Reply } from "./sqlite-worker.ts";
+import type { Message } from "../protocol/encode.ts";
 
 /** What the SQLite broker knows, and how it is read from the file at the start. */
 

@@ -1,8 +1,8 @@
 import { Database } from "bun:sqlite";
 import { closeSync, openSync } from "node:fs";
 import { resolve } from "node:path";
-import type { Message } from "../protocol/codec.ts";
 import type { Posted } from "./refs.ts";
+import type { Message } from "../protocol/encode.ts";
 
 /**
  * The thread that writes the database, so that the event loop never waits for a disk. It is told

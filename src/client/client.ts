@@ -1,4 +1,3 @@
-import type { Command } from "../protocol/schema.ts";
 import type {
   Chat,
   ChatError,
@@ -19,6 +18,7 @@ import { type Ask, awaited, createLane, free, type Lane, prefer, restart, settle
 import { createLink } from "./link.ts";
 import { type Limits, pace } from "./pace.ts";
 import { roster } from "./roster.ts";
+import type { Command } from "../protocol/inbound.ts";
 
 export type * from "./api.ts";
 

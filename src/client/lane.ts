@@ -1,5 +1,5 @@
-import type { Command } from "../protocol/schema.ts";
 import type { ServerFrame } from "./frames.ts";
+import type { Command } from "../protocol/inbound.ts";
 
 /** A frame that the server answers, and what to do with the answer. */
 export interface Ask {

@@ -1,7 +1,7 @@
-import type { SUBPROTOCOL } from "../protocol/schema.ts";
 import type { StateEvent } from "./api.ts";
 import { backoff } from "./backoff.ts";
 import { parse, type ServerFrame } from "./frames.ts";
+import type { SUBPROTOCOL } from "../protocol/limits.ts";
 
 /** One connection after the other: makes them, notices when one is dead, and makes the next. */
 export interface Link {

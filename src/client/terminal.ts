@@ -1,8 +1,9 @@
 import { parseArgs } from "node:util";
-import { CODES } from "../protocol/codes.ts";
-import { channelOfPath, nameOf } from "../protocol/identifiers.ts";
 import { pipe } from "./pipe.ts";
 import { screen } from "./screen.ts";
+import { ERRORS } from "../protocol/codes.ts";
+import { channelOfPath } from "../protocol/channels.ts";
+import { nameOf } from "../protocol/names.ts";
 
 /** `shoal chat`: talks from a terminal, or is a pipe where there is none. */
 
@@ -86,7 +87,7 @@ function read(args: string[]): Words | string {
     }
     const { name, json = false } = values;
     // No answer ends the wait for an empty one, and one far too long costs each connection.
-    if (name !== undefined && nameOf(name) === undefined) return CODES.name_invalid.message;
+    if (name !== undefined && nameOf(name) === undefined) return ERRORS.name_invalid;
     return { help: false, url, name, json };
   } catch (error) {
     return (error as Error).message.split("\n")[0] ?? "";

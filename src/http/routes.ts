@@ -1,5 +1,5 @@
-import type { PathFault } from "../protocol/identifiers.ts";
 import icon from "../web/favicon.ico" with { type: "file" };
+import type { PathFault } from "../protocol/channels.ts";
 
 /** What plain HTTP requests are answered. Every answer is one sentence that says what to do. */
 

@@ -1,92 +1,55 @@
 /**
- * Every code that a client can be told, in one table: what it means and what to do next.
- * PROTOCOL.md lists the same codes; a test holds the two together.
+ * Every code that a client can receive. PROTOCOL.md lists them with what to do next, and a test
+ * holds the two together. No TypeBox here: the client shares it.
  */
 
-/** One code: the sentence that is sent with it, and whether the same frame can work later. */
-interface Code {
-  readonly message: string;
-  /** "later": the same frame may work after a pause. "no": change it before it is sent again. */
-  readonly retry: "later" | "no";
-}
+/** The sentence of `text_too_long`, which the client says by itself as well. */
+export const TEXT_TOO_LONG = 'This "text" is longer than the server allows.';
 
-/** Codes of `error` frames and of refused identities. The connection lives on. */
-export const CODES = {
-  invalid_json: {
-    message: "This frame is not valid JSON. Send one JSON object as a text frame.",
-    retry: "no",
-  },
-  not_an_object: {
-    message: 'This frame is JSON, but no object. Send one like {"type":"heartbeat"}.',
-    retry: "no",
-  },
-  binary_frame: {
-    message: "Binary frames are not understood. Send JSON as a text frame.",
-    retry: "no",
-  },
-  unknown_type: {
-    message: 'This "type" is not known here. See the list of frames in the protocol\'s docs.',
-    retry: "no",
-  },
-  invalid_field: {
-    message: "A field of this frame is missing or not of its type. See the protocol's docs.",
-    retry: "no",
-  },
-  text_blank: {
-    message: 'There is nothing to see in this "text".',
-    retry: "no",
-  },
-  text_too_long: {
-    message: 'This "text" is longer than the server allows.',
-    retry: "no",
-  },
-  not_identified: {
-    message: 'Take a name first: {"type":"identity","user":"your name"}.',
-    retry: "no",
-  },
-  rate_limited: {
-    message: "Too many frames in a short time. Wait a moment, then go on more slowly.",
-    retry: "later",
-  },
-  ref_reused: {
-    message: 'This "ref" stands for another text already. Use a new one for each message.',
-    retry: "no",
-  },
-  busy: {
-    message: "A history request is under way on this connection. Wait for its answer.",
-    retry: "later",
-  },
-  unavailable: {
-    message: "The server can not store messages at the moment. This one was not posted.",
-    retry: "later",
-  },
-  unknown: {
-    message: 'Whether this was posted is not known. Send it again with the same "ref".',
-    retry: "later",
-  },
-  name_invalid: {
-    message:
-      "No valid name: 1 to 32 visible characters, no control or zero-width ones, no look-alike scripts.",
-    retry: "no",
-  },
-  name_taken: {
-    message: "Somebody in this channel has this name. Ask for another one.",
-    retry: "later",
-  },
-  replaced: {
-    message: "Another connection with your session took this name.",
-    retry: "no",
-  },
-} as const satisfies Record<string, Code>;
-
-export type CodeName = keyof typeof CODES;
-
-/** With what the server closes a connection (RFC 6455, section 7.4). */
-export const CLOSE = {
-  /** The server stops: connect again. */
-  goingAway: { code: 1001, reason: "The server is stopping. Connect again in a moment." },
-  /** The client went on against the rate limit. */
-  flooding: { code: 1008, reason: "Too many frames for too long. Send more slowly." },
-  /** A handler failed: a defect of the server. */
-  internal: { code: 1011, reason: "The server made a mistake with this connection." },
+/** The codes of `error` frames and of refused identities. The connection lives on. */
+export const ERRORS = {
+  invalid_json: "This frame is not valid JSON. Send one JSON object per text frame.",
+  not_an_object: 'This frame is JSON, but not an object. Send one like {"type":"heartbeat"}.',
+  binary_frame: "Binary frames are not supported. Send JSON in a text frame.",
+  unknown_type:
+    'This "type" is unknown. The protocol documentation lists the types that a client can send.',
+  invalid_field:
+    "A field of this frame is missing or has the wrong type. See the protocol documentation.",
+  text_blank: 'This "text" has nothing visible in it.',
+  text_too_long: TEXT_TOO_LONG,
+  not_identified: 'Take a name first: {"type":"identity","user":"your name"}.',
+  rate_limited: "Too many frames in a short time. Wait a moment, then send more slowly.",
+  ref_reused: 'This "ref" was already used for a different text. Use a new one for each message.',
+  busy: "A history request is already in progress on this connection. Wait for its answer.",
+  unavailable:
+    "The server cannot do this at the moment. Nothing was posted; try again in a few seconds.",
+  unknown: 'The server cannot tell whether this was posted. Send it again with the same "ref".',
+  name_invalid:
+    "This name is not valid: 1 to 32 visible characters, no control or zero-width characters, " +
+    "no mix of scripts that look alike.",
+  name_taken: "Someone in this channel already has this name. Choose another one.",
+  replaced: "Another connection with your session took over this name.",
 } as const;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** After these, the same frame may succeed later. After all others, change it first. */
+export const RETRY_LATER: ReadonlySet<string> = new Set<ErrorCode>([
+  "rate_limited",
+  "busy",
+  "unavailable",
+  "unknown",
+  "name_taken",
+]);
+
+/** How the server closes a connection (RFC 6455, section 7.4). */
+export const CLOSE = {
+  /** The server is stopping: connect again. */
+  goingAway: { code: 1001, reason: "The server is stopping. Connect again in a moment." },
+  /** The client kept exceeding the rate limit. */
+  flooding: { code: 1008, reason: "Too many frames for too long. Send more slowly." },
+  /** A handler failed: a bug in the server. */
+  internal: { code: 1011, reason: "Internal server error." },
+} as const;
+
+export type Close = (typeof CLOSE)[keyof typeof CLOSE];

@@ -1,14 +1,14 @@
 import type { Server, ServerWebSocket } from "bun";
 import { createMemoryBroker, createMemoryData } from "../../src/broker/memory.ts";
 import { createEdge, type Edge, type Peer } from "../../src/connection.ts";
-import { createFanout } from "../../src/fanout.ts";
-import { rate } from "../../src/limiter.ts";
+import { createFanout } from "../../src/node/fanout.ts";
 import { createLog } from "../../src/log.ts";
-import { nameOf } from "../../src/protocol/identifiers.ts";
-import { SUBPROTOCOL } from "../../src/protocol/schema.ts";
-import { createSessions } from "../../src/sessions.ts";
-import { createState, identify } from "../../src/state.ts";
+import { createSessions } from "../../src/auth/sessions.ts";
+import { createState, identify } from "../../src/node/state.ts";
 import { estimate, type Estimate, ratio } from "./stats.ts";
+import { rate } from "../../src/protocol/bucket.ts";
+import { nameOf } from "../../src/protocol/names.ts";
+import { SUBPROTOCOL } from "../../src/protocol/limits.ts";
 
 /**
  * What a message costs beside the sends: `bun test/bench/message.ts`. All of its way from the frame

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Broker, BrokerEvents, PresenceChange } from "../../src/broker/broker.ts";
 import type { BrokerRules } from "../../src/broker/memory.ts";
-import type { Message } from "../../src/protocol/codec.ts";
+import type { Message } from "../../src/protocol/encode.ts";
 
 /** What every broker promises. Each implementation runs this suite with a harness of its own. */
 

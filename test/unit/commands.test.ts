@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import { decide, type Rules } from "../../src/commands.ts";
-import { rate } from "../../src/limiter.ts";
-import { createSessions } from "../../src/sessions.ts";
-import { arrive, type Connection, identify } from "../../src/state.ts";
+import { decide, type Rules } from "../../src/commands/decide.ts";
+import { createSessions } from "../../src/auth/sessions.ts";
+import { arrive, type Connection, identify } from "../../src/node/state.ts";
 import { newPeer } from "../../src/connection.ts";
+import { rate } from "../../src/protocol/bucket.ts";
 
 const rules: Rules = {
   textLimit: 10,

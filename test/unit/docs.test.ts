@@ -1,13 +1,15 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { CLOSE, CODES } from "../../src/protocol/codes.ts";
+import { CLOSE, ERRORS, RETRY_LATER } from "../../src/protocol/codes.ts";
 
 const protocol = await Bun.file(join(import.meta.dir, "../../PROTOCOL.md")).text();
 
 test("PROTOCOL.md lists every code, with whether to try again", () => {
   const rows = [...protocol.matchAll(/^\| `(\w+)` +\| (no|later) +\|/gm)];
   expect(Object.fromEntries(rows.map(([, code, retry]) => [code, retry]))).toEqual(
-    Object.fromEntries(Object.entries(CODES).map(([code, { retry }]) => [code, retry])),
+    Object.fromEntries(
+      Object.keys(ERRORS).map((code) => [code, RETRY_LATER.has(code) ? "later" : "no"]),
+    ),
   );
 });
 

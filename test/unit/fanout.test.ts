@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
 import fc from "fast-check";
-import { createFanout } from "../../src/fanout.ts";
-import { arrive, type Channel } from "../../src/state.ts";
+import { createFanout } from "../../src/node/fanout.ts";
+import { arrive, type Channel } from "../../src/node/state.ts";
 
 interface Sent {
   at: number;

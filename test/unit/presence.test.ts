@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { PresenceChange } from "../../src/broker/broker.ts";
-import { createPresence, GATHER, NAMES_AGAIN, NAMES_MOST } from "../../src/presence.ts";
+import { createPresence, GATHER, NAMES_AGAIN, NAMES_MOST } from "../../src/node/presence.ts";
 
 interface Frame {
   count: number;

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { createSessions } from "../../src/sessions.ts";
+import { createSessions } from "../../src/auth/sessions.ts";
 
 const secret = new Uint8Array(32).fill(7);
 const sessions = createSessions(secret);

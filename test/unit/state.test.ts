@@ -11,7 +11,7 @@ import {
   type State,
   sweep,
   unname,
-} from "../../src/state.ts";
+} from "../../src/node/state.ts";
 import { newPeer } from "../../src/connection.ts";
 
 const INTERVAL = 30_000;

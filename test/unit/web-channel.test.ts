@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { channelOfPath } from "../../src/protocol/identifiers.ts";
 import { channelAt, pathOf } from "../../src/web/channel.ts";
+import { channelOfPath } from "../../src/protocol/channels.ts";
 
 const HERE = "http://h/";
 

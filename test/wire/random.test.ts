@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import fc from "fast-check";
-import { CODES } from "../../src/protocol/codes.ts";
 import { type Client, connect, enter } from "../helpers/client.ts";
 import { serve, type TestServer } from "../helpers/server.ts";
+import { type ErrorCode, ERRORS } from "../../src/protocol/codes.ts";
 
 /** What must hold of any input, and of any order of it. */
 
@@ -77,10 +77,10 @@ test.each([[[]], [["shoal.v1"]]])(
         for (;;) {
           const answer = JSON.parse(await client.next()) as {
             type: string;
-            code?: keyof typeof CODES;
+            code?: ErrorCode;
           };
           expect(ANSWERS.has(answer.type)).toBe(true);
-          if (answer.type === "error") expect(CODES[answer.code!]).toBeDefined();
+          if (answer.type === "error") expect(ERRORS[answer.code!]).toBeDefined();
           if (answer.code === "invalid_json" && client.rest.length === 0) break;
         }
         await client.close();

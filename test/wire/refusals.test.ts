@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { CODES } from "../../src/protocol/codes.ts";
 import { connect, enter, enterAs } from "../helpers/client.ts";
 import { serve, type TestServer } from "../helpers/server.ts";
+import { type ErrorCode, ERRORS } from "../../src/protocol/codes.ts";
 
 /** What is refused, how, and what it costs those who go on. */
 
@@ -11,8 +11,8 @@ beforeAll(async () => {
 });
 afterAll(() => server.drain());
 
-function errorFrame(code: keyof typeof CODES): string {
-  return JSON.stringify({ type: "error", code, message: CODES[code].message });
+function errorFrame(code: ErrorCode): string {
+  return JSON.stringify({ type: "error", code, message: ERRORS[code] });
 }
 
 const deep = `${"[".repeat(5_000)}${"]".repeat(5_000)}`;

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { rate, take } from "../../src/limiter.ts";
+import { rate, take, waitFor } from "../../src/protocol/bucket.ts";
 
 test("lets a burst through, then as many as come back", () => {
   const limit = rate(10, 3);
@@ -50,6 +50,22 @@ test("in any span of time no more passes than the burst and the rate allow", () 
             burst + (span * perSecond) / 1000 + 1e-3,
           );
         }
+      },
+    ),
+  );
+});
+
+test("waitFor tells when take finds the next token", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 100 }),
+      fc.integer({ min: 1, max: 20 }),
+      fc.integer({ min: 0, max: 5000 }),
+      (perSecond, burst, fullAt) => {
+        const limit = rate(perSecond, burst);
+        const wait = waitFor(limit, fullAt, 1000);
+        expect(take(limit, fullAt, 1000) === -1).toBe(wait > 0);
+        expect(take(limit, fullAt, 1000 + wait)).not.toBe(-1);
       },
     ),
   );

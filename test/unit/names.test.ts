@@ -1,12 +1,9 @@
 import { afterAll, beforeEach, describe, expect, spyOn, test } from "bun:test";
 import fc from "fast-check";
-import {
-  CHANNEL_LIMIT,
-  channelOfPath,
-  fits,
-  NAME_LIMIT,
-  nameOf,
-} from "../../src/protocol/identifiers.ts";
+import { CHANNEL_LIMIT, NAME_LIMIT } from "../../src/protocol/limits.ts";
+import { channelOfPath } from "../../src/protocol/channels.ts";
+import { fits } from "../../src/protocol/text.ts";
+import { nameOf } from "../../src/protocol/names.ts";
 
 describe("channelOfPath", () => {
   test.each([

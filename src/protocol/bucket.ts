@@ -1,6 +1,7 @@
 /**
- * A token bucket, kept as one number: the time at which it will be full again. A full bucket is
- * one whose time has passed, so a new one is 0 and an idle one needs no refilling.
+ * The token bucket that limits frames: the server takes tokens from it, and the client paces itself
+ * by the same arithmetic. It is one number, the time at which the bucket will be full again. A time
+ * that has passed means full, so a new bucket is 0 and an idle one needs no refilling.
  */
 export interface Rate {
   /** Milliseconds in which one token comes back; 0 for no limit. */
@@ -25,9 +26,14 @@ const ROUNDING = 1e-3;
  * Takes one token.
  *
  * @param fullAt when the bucket will be full, in milliseconds on the clock of `now`
- * @returns when it will be full after that, or -1 where there was no token
+ * @returns when it will be full after that, or -1 if there is no token
  */
 export function take(limit: Rate, fullAt: number, now: number): number {
-  const next = (fullAt > now ? fullAt : now) + limit.cost;
-  return next - now > limit.room + ROUNDING ? -1 : next;
+  return waitFor(limit, fullAt, now) > 0 ? -1 : Math.max(fullAt, now) + limit.cost;
+}
+
+/** @returns milliseconds until {@link take} finds a token; 0 if there is one now */
+export function waitFor({ cost, room }: Rate, fullAt: number, now: number): number {
+  const wait = (fullAt > now ? fullAt - now : 0) + cost - room;
+  return wait > ROUNDING ? wait : 0;
 }

@@ -1,5 +1,6 @@
-import type { Awaitable, PresenceChange } from "./broker/broker.ts";
-import { presenceFrame, type Roster, rosterFrame } from "./protocol/codec.ts";
+import type { Awaitable, PresenceChange } from "../broker/broker.ts";
+import { presenceFrame, rosterFrame } from "../protocol/encode.ts";
+import type { Roster } from "../broker/broker.ts";
 
 /**
  * Tells those who asked who is in their channel. What changes is gathered for a moment and told in
@@ -103,7 +104,7 @@ export function createPresence<C>(data: PresenceData<C>, effects: PresenceEffect
         effects.publish(channel, presenceFrame(count, [...joined], [...left]));
       }
     } else if (changed || watch.toldNames) {
-      effects.publish(channel, rosterFrame({ count }));
+      effects.publish(channel, rosterFrame(count));
       watch.toldNames = false;
     }
     watch.toldCount = count;
@@ -120,7 +121,7 @@ export function createPresence<C>(data: PresenceData<C>, effects: PresenceEffect
     if (first) watch.toldNames = watch.names <= NAMES_MOST;
     else if (again) {
       watch.toldNames = true;
-      effects.publish(watch.channel, rosterFrame(roster));
+      effects.publish(watch.channel, rosterFrame(roster.count, roster.names));
     }
     if (first || again) {
       watch.toldCount = watch.count;
@@ -128,7 +129,7 @@ export function createPresence<C>(data: PresenceData<C>, effects: PresenceEffect
       watch.left.clear();
     }
     tellChanges(watch);
-    const frame = rosterFrame(watch.toldNames ? roster : { count: roster.count });
+    const frame = rosterFrame(roster.count, watch.toldNames ? roster.names : undefined);
     for (const connection of watch.asking) {
       watch.watchers.add(connection);
       effects.answer(connection, frame);

@@ -1,4 +1,4 @@
-import type { Name } from "./protocol/identifiers.ts";
+import type { Name } from "../protocol/names.ts";
 
 /**
  * What this node knows of its own connections: who is in which channel, under which name, and when

@@ -1,26 +1,23 @@
-import { CLOSE, type CodeName } from "./protocol/codes.ts";
-import {
-  decode,
-  errorFrame,
-  IDENTITY_REFUSED,
-  identityRefusedV1,
-  plainLiteral,
-  type Refused,
-} from "./protocol/codec.ts";
-import { fits, type Name, nameOf } from "./protocol/identifiers.ts";
-import { type Command, type HistoryQuery, PAGE } from "./protocol/schema.ts";
-import { type Rate, take } from "./limiter.ts";
-import type { Sessions } from "./sessions.ts";
-import type { Connection } from "./state.ts";
+import type { Sessions } from "../auth/sessions.ts";
+import type { HistoryQuery } from "../broker/broker.ts";
+import type { Connection } from "../node/state.ts";
+import { type Rate, take } from "../protocol/bucket.ts";
+import { CLOSE, type Close, type ErrorCode } from "../protocol/codes.ts";
+import { type Decoded, decode, type Said } from "../protocol/decode.ts";
+import { errorFrame, IDENTITY_REFUSED, identityRefusedV1 } from "../protocol/encode.ts";
+import type { Command } from "../protocol/inbound.ts";
+import { PAGE } from "../protocol/limits.ts";
+import { type Name, nameOf } from "../protocol/names.ts";
+import { fits } from "../protocol/text.ts";
 
 /**
- * From a client's frame to what is to be done about it. Nothing is done here but the counting on
- * the connection itself; connection.ts performs the outcome.
+ * From a client's frame to what to do about it. Nothing is done here but the counting on the
+ * connection itself; the edge performs the outcome.
  */
 export type Outcome =
   | { readonly do: "nothing" }
   | { readonly do: "reply"; readonly frame: string }
-  | { readonly do: "close"; readonly with: (typeof CLOSE)[keyof typeof CLOSE] }
+  | { readonly do: "close"; readonly with: Close }
   /** `text` is a JSON string literal. */
   | { readonly do: "publish"; readonly text: string; readonly ref: string | undefined }
   | { readonly do: "claim"; readonly name: Name; readonly session: string | undefined }
@@ -36,12 +33,11 @@ export interface Rules {
   readonly sessions: Sessions;
 }
 
-const HEARTBEAT: Command = { type: "heartbeat" };
 const NOTHING: Outcome = { do: "nothing" };
 const PRESENCE: Outcome = { do: "presence" };
 const FLOODING: Outcome = { do: "close", with: CLOSE.flooding };
 
-/** Who is refused so often within so long, in milliseconds, has gone on against the rate limit. */
+/** So many refusals within so many milliseconds are flooding. */
 const PATIENCE = { refusals: 100, ms: 10_000 };
 
 /**
@@ -54,14 +50,10 @@ export function decide(
   now: number,
   rules: Rules,
 ): Outcome {
-  const literal = plainLiteral(raw);
-  const command: Command | Refused =
-    literal === undefined
-      ? decode(raw, connection.v1)
-      : { type: "message", text: literal.slice(1, -1) };
+  const command = decode(raw, connection.v1);
   if (command.type === "heartbeat") {
     connection.awaited = false;
-    return decideSign(connection, now, rules);
+    return decideAlive(connection, now, rules);
   }
   connection.heardAt = now;
   const fullAt = take(rules.frames, connection.framesFullAt, now);
@@ -69,44 +61,36 @@ export function decide(
   connection.framesFullAt = fullAt;
   switch (command.type) {
     case "message":
-      return say(connection, command, literal, rules);
+      return say(connection, command, rules);
     case "identity":
       return identify(connection, command, rules);
     case "history":
       return history(command);
     case "presence":
       return PRESENCE;
-    case "refused":
-      return refuse(connection, command, command.code);
+    case "rejected":
+      return reject(connection, command, command.code);
   }
 }
 
-/** What comes of a mere sign of life: a heartbeat, or a ping or pong of the WebSocket. */
-export function decideSign(connection: Connection, now: number, rules: Rules): Outcome {
+/** The outcome of a sign of life: a heartbeat, or a ping or pong of the WebSocket. */
+export function decideAlive(connection: Connection, now: number, rules: Rules): Outcome {
   connection.heardAt = now;
   const fullAt = take(rules.heartbeats, connection.heartbeatsFullAt, now);
-  if (fullAt === -1) return tooFast(connection, HEARTBEAT, now);
+  if (fullAt === -1) return tooFast(connection, undefined, now);
   connection.heartbeatsFullAt = fullAt;
   return NOTHING;
 }
 
-function say(
-  connection: Connection,
-  command: Command & { type: "message" },
-  literal: string | undefined,
-  rules: Rules,
-): Outcome {
-  const { text } = command;
-  const ref = connection.v1 ? command.ref : undefined;
-  if (connection.name === undefined) return error("not_identified", ref);
-  if (!fits(text, rules.textLimit)) return error("text_too_long", ref);
-  if (!VISIBLE.test(text)) return error("text_blank", ref);
-  const said = literal ?? JSON.stringify(text);
-  return { do: "publish", text: said, ref };
-}
-
-/** A lone surrogate is no white space, and it is seen as a replacement character. */
+/** A lone surrogate is not white space, and it shows as a replacement character. */
 const VISIBLE = /[^\s\p{Default_Ignorable_Code_Point}]/u;
+
+function say({ name }: Connection, { text, ref, literal }: Said, { textLimit }: Rules): Outcome {
+  if (name === undefined) return error("not_identified", ref);
+  if (!fits(text, textLimit)) return error("text_too_long", ref);
+  if (!VISIBLE.test(text)) return error("text_blank", ref);
+  return { do: "publish", text: literal ?? JSON.stringify(text), ref };
+}
 
 function identify(
   connection: Connection,
@@ -129,30 +113,28 @@ function history({ after, before, limit = PAGE.usual }: Command & { type: "histo
   return { do: "history", query: { after, before, limit: Math.min(limit, PAGE.most) } };
 }
 
-/** The outcome of a frame that came against the rate limit. */
-function tooFast(connection: Connection, frame: Command | Refused, now: number): Outcome {
+/** The outcome of a frame that exceeds the rate limit. */
+function tooFast(connection: Connection, command: Decoded | undefined, now: number): Outcome {
   const refusals = (connection.refusals ??= []);
   refusals.push(now);
   if (refusals.length === PATIENCE.refusals) {
     if (now - refusals.shift()! <= PATIENCE.ms) return FLOODING;
   }
-  return refuse(connection, frame, "rate_limited");
+  return reject(connection, command, "rate_limited");
 }
 
 /** Every request for a name gets one answer of its own kind, everything else an error. */
-function refuse(connection: Connection, frame: Command | Refused, code: CodeName): Outcome {
-  if (frame.type === "identity") return identityRefused(connection, code);
-  if (frame.type === "refused") {
-    return frame.identity === true ? identityRefused(connection, code) : error(code, frame.ref);
-  }
-  const ref = frame.type === "message" && connection.v1 ? frame.ref : undefined;
-  return error(code, ref);
+function reject(connection: Connection, command: Decoded | undefined, code: ErrorCode): Outcome {
+  if (command?.type === "identity") return identityRefused(connection, code);
+  if (command?.type === "message") return error(code, command.ref);
+  if (command?.type !== "rejected") return error(code);
+  return command.identity === true ? identityRefused(connection, code) : error(code, command.ref);
 }
 
-function error(code: CodeName, ref?: string): Outcome {
+function error(code: ErrorCode, ref?: string): Outcome {
   return { do: "reply", frame: errorFrame(code, ref) };
 }
 
-function identityRefused(connection: Connection, code: CodeName): Outcome {
+function identityRefused(connection: Connection, code: ErrorCode): Outcome {
   return { do: "reply", frame: connection.v1 ? identityRefusedV1(code) : IDENTITY_REFUSED };
 }

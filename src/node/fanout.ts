@@ -1,5 +1,5 @@
-import { type Message, messageFrame, messageFrameV1 } from "./protocol/codec.ts";
 import type { Channel } from "./state.ts";
+import { type Message, messageFrame, messageFrameV1 } from "../protocol/encode.ts";
 
 /**
  * From one event to everyone in a channel: each encoding is made once, and only if it is read.

@@ -1,0 +1,85 @@
+import { NAME_LIMIT } from "./limits.ts";
+import { fits, keyOf } from "./text.ts";
+
+/**
+ * The rules for names. Pure functions over strings.
+ *
+ * Sources: UAX #15 (NFKC), UTS #39 section 5.2 (restriction levels; the script sets below are its
+ * "moderately restrictive"), UAX #31 tables 5 and 7 (which scripts are recommended or in limited
+ * use).
+ */
+
+/** A valid name: how it is shown, and the key under which two names are one. */
+export interface Name {
+  readonly shown: string;
+  readonly key: string;
+}
+
+/** UTF-16 code units from which NFKC can make one code point, at most (UAX #15, section 9). */
+const UNITS_MOST = 8;
+const VARIATION_SELECTOR = /\p{Variation_Selector}/gu;
+const UNFIT_FOR_NAME = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u;
+const VISIBLE = /[\p{L}\p{N}\p{P}\p{S}]/u;
+
+/** Each of these may be mixed with Latin in one name. */
+const WITH_LATIN = [
+  ["Han", "Hiragana", "Katakana"],
+  ["Han", "Bopomofo"],
+  ["Han", "Hangul"],
+  ...(
+    "Arabic Armenian Bengali Devanagari Ethiopic Georgian Gujarati Gurmukhi Hebrew Kannada Khmer " +
+    "Lao Malayalam Myanmar Oriya Sinhala Tamil Telugu Thaana Thai Tibetan"
+  )
+    .split(" ")
+    .map((script) => [script]),
+];
+
+/** Each of these only alone: look-alikes of Latin, and the scripts in limited use. */
+const ALONE = (
+  "Cyrillic Greek Cherokee Adlam Balinese Bamum Batak Canadian_Aboriginal Chakma Cham " +
+  "Hanifi_Rohingya Javanese Kayah_Li Lepcha Limbu Lisu Mandaic Meetei_Mayek Miao Mongolian " +
+  "New_Tai_Lue Newa Nko Nyiakeng_Puachue_Hmong Ol_Chiki Osage Saurashtra Sundanese Syloti_Nagri " +
+  "Syriac Tai_Le Tai_Tham Tai_Viet Tifinagh Vai Wancho Yi"
+).split(" ");
+
+const LATIN = onlyScripts(["Latin"]);
+const OTHER_SCRIPTS = [
+  ...WITH_LATIN.map((scripts) => onlyScripts(["Latin", ...scripts])),
+  ...ALONE.map((script) => onlyScripts([script])),
+];
+
+function onlyScripts(scripts: string[]): RegExp {
+  const sets = ["Common", "Inherited", ...scripts].map((script) => `\\p{scx=${script}}`);
+  return new RegExp(`^[${sets.join("")}]*$`, "u");
+}
+
+/**
+ * The name that a client asks for, in NFKC, without variation selectors and outer spaces; or
+ * undefined if it is not valid: empty, over {@link NAME_LIMIT} code points, nothing visible, control,
+ * bidi or zero-width characters, or a mix of scripts that look alike.
+ */
+export function nameOf(wanted: string): Name | undefined {
+  const bare = trimSpaces(wanted.replace(VARIATION_SELECTOR, ""));
+  if (bare.length > UNITS_MOST * NAME_LIMIT) return undefined;
+  const shown = trimSpaces(bare.normalize("NFKC"));
+  if (!fits(shown, NAME_LIMIT) || UNFIT_FOR_NAME.test(shown) || !VISIBLE.test(shown)) {
+    return undefined;
+  }
+  if (!LATIN.test(shown) && !OTHER_SCRIPTS.some((scripts) => scripts.test(shown))) {
+    return undefined;
+  }
+  const key = keyOf(shown);
+  // One string in memory if they are the same.
+  return { shown, key: key === shown ? shown : key };
+}
+
+/** Spaces in NFKC. A tab or a line break at an end stays, and is rejected as a control character. */
+const SPACE = /[ \u00a0\u2000-\u200a\u202f\u205f\u3000]/;
+
+function trimSpaces(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && SPACE.test(text[start]!)) start++;
+  while (end > start && SPACE.test(text[end - 1]!)) end--;
+  return text.slice(start, end);
+}
