@@ -8,7 +8,7 @@ type Details = Readonly<Record<string, string | number | boolean>>;
 export type Log = Record<Exclude<LogLevel, "silent">, (event: string, details?: Details) => void>;
 
 export interface LogOptions {
-  /** The least that is written. */
+  /** The least important level that is written. */
   readonly level: LogLevel;
   /** true: a line for people. false: a line of JSON. */
   readonly readable: boolean;
@@ -37,8 +37,13 @@ export function createLog({ level, readable, write, clock }: LogOptions): Log {
   };
 }
 
-/** What comes from clients may hold spaces and escape sequences of terminals. */
+/** Values from clients may hold spaces and escape sequences of terminals. */
 function printable(value: string | number | boolean): string {
   const text = String(value);
   return /^[\w./:@%+-]+$/.test(text) ? text : JSON.stringify(text).replace(/[\x7f-\x9f]/g, "?");
+}
+
+/** An error for the log, with its stack. */
+export function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? String(error)) : String(error);
 }

@@ -7,12 +7,12 @@ import { isBadPort, readConfig, SETTINGS } from "./config.ts";
 import { createLog } from "./log.ts";
 import { createServer, type Kept, type ShoalServer } from "./server.ts";
 
-/** The commands and the signals. Only here are the environment and the arguments read. */
+/** The commands and the signals. The environment and the arguments are read only here. */
 
-/** What the loads of this code hand on to each other under `bun --hot`, which runs it again. */
+/** What one load of this code hands to the next under `bun --hot`, which runs it again. */
 interface Hot {
   kept?: Kept;
-  /** Ends what the load before has started. */
+  /** Ends what the previous load has started. */
   dispose?: () => void;
 }
 
@@ -40,23 +40,23 @@ ${lines.join("\n")}
   --${"help".padEnd(width)}  this text
   --${"version".padEnd(width)}  the version
 
-Each option can also be set as a variable of the environment or in a file .env in the folder where
-the server starts: --text-limit 500 is TEXT_LIMIT=500. An option goes before a variable.
+Every flag is also an environment variable, which a .env file in the current folder can set:
+--text-limit 500 is TEXT_LIMIT=500. Flags override variables.
 `;
 }
 
-/** On standard error, as all that went wrong. */
+/** Reports on standard error. */
 function say(sentence: string): void {
   console.error(`shoal: ${sentence}`);
 }
 
-/** Ends with a sentence: 2 for wrong words or settings, 1 for what failed. */
+/** Exits with a reason: status 2 for wrong arguments or settings, 1 for a failure. */
 function stop(status: 1 | 2, ...sentences: string[]): never {
   for (const sentence of sentences) say(sentence);
   process.exit(status);
 }
 
-/** The settings among the arguments, as they would stand in the environment. */
+/** The settings among the arguments, as they would be in the environment. */
 function readArguments(args: string[]): Record<string, string> {
   try {
     const { values, positionals } = parseArgs({
@@ -110,15 +110,18 @@ async function serve(args: string[]): Promise<void> {
 
   let server: ShoalServer;
   try {
-    server = await createServer(config, log, { kept: hot.kept });
+    server = await createServer(config, log, {
+      kept: hot.kept,
+      onBroken: (reason) => stop(1, `DATABASE: ${reason}. Start the server again.`),
+    });
   } catch (error) {
-    return stop(1, `can not start: ${(error as Error).message}`);
+    return stop(1, `cannot start: ${(error as Error).message}`);
   }
   const { url, port } = server;
   if (hot.kept === undefined) {
     log.info("listening", { url: url.href });
     if (isBadPort(port)) {
-      const advice = "browsers refuse to connect to this port; other clients can";
+      const advice = "browsers refuse to connect to this port; other clients do not";
       log.warn("bad port", { port, advice });
     }
   }
@@ -133,7 +136,7 @@ async function serve(args: string[]): Promise<void> {
       (error: unknown) => stop(1, `could not stop cleanly: ${String(error)}`),
     );
   }
-  // Who reads the log may go; the chat goes on.
+  // If the reader of the log goes away, the chat goes on.
   const onLogGone = () => process.stdout.destroy();
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
   process.stdout.on("error", onLogGone);

@@ -1,43 +1,25 @@
 import type { Server } from "bun";
 import type { Broker, BrokerEvents } from "./broker/broker.ts";
-import {
-  type BrokerRules,
-  createMemoryBroker,
-  createMemoryData,
-  type MemoryData,
-} from "./broker/memory.ts";
-import { createSqliteBroker } from "./broker/sqlite.ts";
-import { openSqlite, type SqliteData } from "./broker/sqlite-data.ts";
+import { type BrokerKept, openBroker } from "./broker/open.ts";
 import type { Config } from "./config.ts";
-import { answerPresence, createEdge, type Peer, presenceTopic, replaced } from "./connection.ts";
-import { createFanout } from "./node/fanout.ts";
-import { libraryFile } from "./http/library.ts";
-import { createPageFiles } from "./http/page.ts";
-import {
-  badHandshake,
-  badMethod,
-  badPath,
-  badRequest,
-  failed,
-  fixedRoute,
-  isReading,
-  upgradeRequired,
-  wantsPage,
-} from "./http/routes.ts";
-import type { Log } from "./log.ts";
-import { createPresence, type PresenceData } from "./node/presence.ts";
-import { createSessions } from "./auth/sessions.ts";
-import { createState, type State } from "./node/state.ts";
-import { rate } from "./protocol/bucket.ts";
-import { channelOfPath } from "./protocol/channels.ts";
+import { Admission } from "./edge/admission.ts";
+import type { Peer } from "./edge/peer.ts";
+import { WebSocketEdge } from "./edge/websocket.ts";
+import { badHandshake, failed } from "./http/answers.ts";
+import { createRouter } from "./http/router.ts";
+import { describe, type Log } from "./log.ts";
+import { socketAudiences } from "./node/audiences.ts";
+import { createNodeData, Node, type NodeData } from "./node/node.ts";
+import { createWheel, type Wheel } from "./node/state.ts";
 
-/** The wiring: the parts are made here and joined, and here alone are the listener and the timer. */
+/** The listener, the timer and the drain. The parts are made and joined here. */
 
 /** What lives through a reload of the code: plain data and the listener. */
 export interface Kept {
-  readonly state: State<Peer>;
-  readonly presence: PresenceData<Peer>;
-  readonly broker: MemoryData | SqliteData;
+  readonly node: NodeData;
+  readonly wheel: Wheel<Peer>;
+  readonly arriving: Set<Peer>;
+  readonly broker: BrokerKept;
   listener: Server<Peer> | undefined;
 }
 
@@ -49,223 +31,144 @@ export interface ShoalServer {
   readonly kept: Kept;
   /** Ends what this load of the code has started, but no connection. */
   dispose(): void;
-  /** Takes no new connections, closes all with 1001, and is done once they are gone. */
+  /** Accepts no new connections, closes all with 1001, and resolves once they are gone. */
   drain(): Promise<void>;
 }
-
-/** An answer to a heartbeat costs little, and many at once do no harm. */
-const HEARTBEATS = { rate: 10, burst: 100 };
-/** How often the timer runs, at most, and how often the broker is told to renew: milliseconds. */
-const TICK = 100;
-const RENEW = 1000;
-/** Seconds without a sign of life: Bun pings at half of it, and takes 8 to 960. */
-const IDLE = { least: 8, most: 960, intervals: 2 };
-/** The longest that a drain waits for the clients, and then for the broker, in milliseconds. */
-const DRAIN = 1000;
-const CLOSE = 500;
-
-/** A Host header as it is on the wire: to parse marks in one would take quadratic time. */
-const HOST = /^[\w.:[\]-]{0,300}$/;
 
 export interface ServerOptions {
   /** What the load of the code before this one has left. */
   readonly kept?: Kept | undefined;
-  /** A broker to use instead of the one that the config asks for. */
+  /** Opens a broker instead of the one that the settings ask for. */
   readonly openBroker?: (events: BrokerEvents) => Broker;
+  /** Milliseconds on a clock that never steps back; without it, the process's own. */
+  readonly clock?: () => number;
+  /** Hears why the broker cannot go on. Then only a restart helps. */
+  readonly onBroken?: (reason: string) => void;
 }
+
+/** How often the timer runs, at most, and how often the broker renews: milliseconds. */
+const TICK = 100;
+const RENEW = 1000;
+/** The longest that a drain waits for the clients, and then for the broker, in milliseconds. */
+const DRAIN = 1000;
+const CLOSE = 500;
 
 /**
  * Starts a server.
  *
- * @throws where the port is taken, or the database or a TLS file can not be used
+ * @throws if the port is taken, or the database or a TLS file cannot be used
  */
 export async function createServer(
   config: Config,
   log: Log,
-  { kept, openBroker }: ServerOptions = {},
+  options: ServerOptions = {},
 ): Promise<ShoalServer> {
-  const clock = () => performance.now();
-  const heartbeat = config.heartbeatInterval * 1000;
-  const rules: BrokerRules = {
-    history: {
-      limit: config.historyLimit,
-      ttl: config.historyTtl * 1000,
-      memory: config.historyMemory,
-    },
-    names: { grace: config.sessionGrace * 1000, heldFor: heartbeat },
-  };
-  const all: Kept = kept ?? {
-    state: createState<Peer>(heartbeat, clock()),
-    presence: new Map(),
-    broker:
-      config.database === ""
-        ? createMemoryData(Date.now() * 1000)
-        : await openSqlite(config.database, rules, Date.now),
-    listener: undefined,
-  };
-
-  const publish = (topic: string, frame: string) => all.listener?.publish(topic, frame);
-  const fanout = createFanout(publish, {
-    window: config.fanoutWindow,
-    clock,
-    nextTurn: setImmediate,
-  });
-  const presence = createPresence<Peer>(all.presence, {
-    roster: (channel) => broker.roster(channel),
-    publish(id, frame) {
-      const channel = all.state.channels.get(id);
-      if (channel !== undefined) fanout.flush(channel);
-      publish(presenceTopic(id), frame);
-    },
-    answer(peer, frame) {
-      fanout.flush(peer.channel);
-      answerPresence(peer, frame);
-    },
-    failed: (error) => log.error("presence failed", { error: String(error) }),
-  });
-  const events: BrokerEvents = {
-    message(id, message) {
-      const channel = all.state.channels.get(id);
-      if (channel !== undefined) fanout.message(channel, message);
-    },
-    presence: (id, change) => presence.change(id, change, clock()),
-    replaced(_, holder) {
-      const peer = holder as Peer;
-      fanout.flush(peer.channel);
-      replaced(peer);
-    },
-  };
-  const broker: Broker = openBroker?.(events) ?? brokerOf(all.broker);
-
-  function brokerOf(data: Kept["broker"]): Broker {
-    return "worker" in data
-      ? createSqliteBroker(data, rules, Date.now, events, log)
-      : createMemoryBroker(data, rules, Date.now, events);
+  const { clock = () => performance.now() } = options;
+  const kept = options.kept ?? newKept(config, clock());
+  const publish = (topic: string, frame: string) => void kept.listener?.publish(topic, frame);
+  const rules = { window: config.fanoutWindow, clock, nextTurn: setImmediate };
+  const node = new Node(kept.node, { ...rules, publish }, () => broker);
+  const broker =
+    options.openBroker?.(node.events) ?? (await openBroker(kept.broker, config, node.events, log));
+  const audiences = socketAudiences(publish);
+  const { wheel, arriving } = kept;
+  const edge = new WebSocketEdge({ config, node, broker, audiences, wheel, arriving, clock, log });
+  const admission = new Admission();
+  try {
+    listen(kept, config, log, edge, admission);
+  } catch (error) {
+    await broker.close();
+    throw error;
   }
-
-  const idle = Math.ceil(config.heartbeatInterval * IDLE.intervals);
-  const idleTimeout = Math.min(Math.max(idle, IDLE.least), IDLE.most);
-  const edge = createEdge({
-    state: all.state,
-    presence,
-    broker,
-    fanout,
-    rules: {
-      textLimit: config.textLimit,
-      frames: rate(config.messageRate, config.messageBurst),
-      heartbeats: rate(HEARTBEATS.rate, HEARTBEATS.burst),
-      sessions: createSessions(broker.secret),
-    },
-    terms: {
-      heartbeat: config.heartbeatInterval,
-      limits: {
-        text: config.textLimit,
-        rate: config.messageRate,
-        burst: config.messageBurst,
-        history: config.historyLimit,
-      },
-    },
-    deadAfter: idleTimeout * 1000,
-    clock,
-    log,
-  });
-
-  const files = createPageFiles();
-
-  function fetch(request: Request, server: Server<Peer>): Response | Promise<Response> | undefined {
-    const host = request.headers.get("host") ?? "";
-    // HTTP/1.0 needs no Host header, but with a malformed one there is no URL.
-    const url = HOST.test(host)
-      ? URL.parse(request.url, host ? undefined : "http://localhost")
-      : null;
-    if (url === null) return badRequest();
-    const upgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
-    const reading = isReading(request) && !upgrade;
-    if (reading) {
-      const known =
-        fixedRoute(url.pathname) ??
-        libraryFile(request, url.pathname) ??
-        files.file(request, url.pathname);
-      if (known !== undefined) return known;
-      if (url.pathname === "/" && wantsPage(request)) return files.page(request);
-    }
-    const channel = channelOfPath(url.pathname);
-    if ("fault" in channel) return badPath(channel.fault);
-    if (upgrade) return edge.upgrade(request, server, channel.id) ? undefined : badHandshake();
-    if (!reading) return badMethod();
-    return wantsPage(request) ? files.page(request) : upgradeRequired(request, url);
-  }
-
-  const options = {
-    port: config.port,
-    hostname: config.host,
-    ...(config.tlsCert === ""
-      ? {}
-      : { tls: { cert: Bun.file(config.tlsCert), key: Bun.file(config.tlsKey) } }),
-    development: false,
-    // Without it, a server that is not for development shares a port that is taken, in silence.
-    reusePort: false,
-    fetch,
-    error(error: unknown) {
-      log.error("request failed", { error: String(error) });
-      return failed();
-    },
-    websocket: {
-      data: {} as Peer,
-      ...edge.handlers,
-      idleTimeout,
-      // An emoji in JSON can take 12 bytes; the rest is room for the frame around the text.
-      maxPayloadLength: 12 * config.textLimit + 1024,
-      backpressureLimit: config.sendBuffer,
-      // Never a connection with holes in what it was sent: who does not read is cut.
-      closeOnBackpressureLimit: true,
-    },
-  };
-  if (all.listener === undefined) {
-    try {
-      all.listener = Bun.serve(options);
-    } catch (error) {
-      await broker.close();
-      const tls = config.tlsCert === "" ? "" : ` with ${config.tlsCert} and ${config.tlsKey}`;
-      const { message } = error as Error;
-      throw new Error(`HOST ${config.host}, PORT ${config.port}${tls} can not be used: ${message}`);
-    }
-  } else all.listener.reload(options);
-  const listener = all.listener;
+  const listener = kept.listener!;
 
   let renewed = clock();
-  const timer = setInterval(
-    () => {
-      const now = clock();
-      edge.heartbeat();
-      presence.flush(now);
-      if (now - renewed < RENEW) return;
-      renewed = now;
-      broker.renew();
-    },
-    Math.min(TICK, heartbeat / 10),
-  );
-
-  // "All addresses" is none that a browser can open.
-  const url = new URL(listener.url);
-  if (url.hostname === "0.0.0.0" || url.hostname === "[::]") url.hostname = "localhost";
+  function tick(): void {
+    edge.heartbeat();
+    node.tick();
+    if (clock() - renewed < RENEW) return;
+    renewed = clock();
+    broker.renew();
+    const status = broker.status();
+    if (status.state === "broken") options.onBroken?.(status.reason);
+  }
+  const timer = setInterval(tick, Math.min(TICK, config.heartbeatInterval * 100));
 
   return {
-    url,
+    url: openable(listener.url),
     port: listener.port ?? config.port,
-    kept: all,
+    kept,
     dispose() {
       clearInterval(timer);
-      fanout.flushAll();
+      node.flush();
+      broker.dispose();
     },
     async drain() {
       clearInterval(timer);
+      admission.drain();
       const stopped = listener.stop();
-      fanout.flushAll();
+      node.flush();
       edge.drain();
       await Promise.race([stopped, Bun.sleep(DRAIN)]);
       await listener.stop(true);
       await Promise.race([broker.close(), Bun.sleep(CLOSE)]);
     },
   };
+}
+
+function newKept({ heartbeatInterval }: Config, now: number): Kept {
+  return {
+    node: createNodeData(),
+    wheel: createWheel(heartbeatInterval * 1000, now),
+    arriving: new Set(),
+    broker: {},
+    listener: undefined,
+  };
+}
+
+/** Starts to listen, or has the listener that is there go on with this load of the code. */
+function listen(
+  kept: Kept,
+  config: Config,
+  log: Log,
+  edge: WebSocketEdge,
+  admission: Admission,
+): void {
+  const route = createRouter();
+  const { tlsCert, tlsKey, host, port } = config;
+  const options = {
+    port,
+    hostname: host,
+    ...(tlsCert === "" ? {} : { tls: { cert: Bun.file(tlsCert), key: Bun.file(tlsKey) } }),
+    development: false,
+    // Without it, a server that is not for development silently shares a port that is taken.
+    reusePort: false,
+    fetch(request: Request, server: Server<Peer>) {
+      return route(request, (channel) => {
+        const admitted = admission.admit(request, channel);
+        if (admitted instanceof Response) return admitted;
+        return edge.upgrade(request, server, admitted) ? undefined : badHandshake();
+      });
+    },
+    error(error: unknown) {
+      log.error("request failed", { error: describe(error) });
+      return failed();
+    },
+    websocket: edge.websocket,
+  };
+  if (kept.listener !== undefined) return void kept.listener.reload(options);
+  try {
+    kept.listener = Bun.serve(options);
+  } catch (error) {
+    const tls = tlsCert === "" ? "" : ` with ${tlsCert} and ${tlsKey}`;
+    const { message } = error as Error;
+    throw new Error(`HOST ${host}, PORT ${port}${tls} cannot be used: ${message}`);
+  }
+}
+
+/** "All addresses" is not an address that a browser can open. */
+function openable(listening: URL): URL {
+  const url = new URL(listening);
+  if (url.hostname === "0.0.0.0" || url.hostname === "[::]") url.hostname = "localhost";
+  return url;
 }

@@ -2,24 +2,82 @@ import type { Message, Page } from "../protocol/encode.ts";
 import type { Name } from "../protocol/names.ts";
 
 /**
- * The port to whatever orders messages, keeps them, and says who holds which name. A broker in
- * this process answers in the same tick, one behind a disk or a network with a promise.
+ * The port to whatever orders messages, keeps them, and decides who holds which name.
  *
- * Everything that connections have to be told comes back through {@link BrokerEvents}, also what
- * this node itself has asked for, so that one node and many take the same path. What a channel is
- * told, and the answers about it, come in one order.
+ * **Answers and events come in one order.** Each call takes a callback, and the broker runs it in the
+ * same sequence as its {@link BrokerEvents}: when an answer comes, every event that it takes into
+ * account has been told, and no later one. A broker in this process answers before the call returns;
+ * one behind a disk or a network answers later, and calls on one channel take effect in the order in
+ * which they were made. A promise could not keep that order, since it resumes a microtask after the
+ * events that came meanwhile.
+ *
+ * Everything that connections are told comes back through the events, also what this node itself
+ * asked for, so one node and many take the same path.
  */
+export interface Broker {
+  /** The key that signs sessions: one on all nodes, and across restarts if there is a store. */
+  readonly secret: Uint8Array;
+  /**
+   * A connection comes into a channel.
+   * @param answer gets the id of the channel's last message, 0 if there is none
+   */
+  join(channel: string, answer: Answer<number>): void;
+  /** A connection is gone. Its name is released by {@link Broker.release}, before this. */
+  leave(channel: string): void;
+  /** Posts a message. The answer gets the draft back, so that one callback serves all drafts. */
+  publish(channel: string, draft: Draft, answer: PublishAnswer): void;
+  /**
+   * Takes a name if it is free, the holder's own, or of the holder's session: held by another of
+   * its connections, which is evicted, or kept for it. Other names that are kept for the session
+   * become free.
+   * @param answer gets whether the holder has the name now
+   */
+  claim(channel: string, claim: Claim, answer: Answer<boolean>): void;
+  /** Frees a name, or keeps it for its session. */
+  release(channel: string, release: Release, answer?: Answer<void>): void;
+  /** Frees the names that are kept for a session: its client wants none, or has another. */
+  giveUp(channel: string, session: string, answer?: Answer<void>): void;
+  /** Finds the messages after an id, before an id, or the newest: oldest first, `limit` at most. */
+  history(channel: string, query: HistoryQuery, answer: Answer<Page>): void;
+  /** Counts and lists everyone in a channel. */
+  roster(channel: string, answer: Answer<Roster>): void;
+  /** Holds on to what this node has, and ends what has expired. Call it about every second. */
+  renew(): void;
+  /** How the broker is. It never ends the process: whoever opened it decides. */
+  status(): BrokerStatus;
+  /** Lets go of this load of the code, but of nothing that the next load goes on with. */
+  dispose(): void;
+  /** Finishes what is under way. */
+  close(): Promise<void>;
+}
 
-export type Awaitable<T> = T | Promise<T>;
+export interface BrokerEvents {
+  /** A message is safe, has its place, and goes to everyone in the channel. */
+  message(channel: string, message: Message): void;
+  /** Somebody came, went or changed their name. */
+  presence(channel: string, change: PresenceChange): void;
+  /** This holder has lost its name. */
+  evicted(channel: string, holder: Holder, reason: EvictionReason): void;
+  /** Messages of this channel are missing, and the broker cannot get them any more. */
+  gap(channel: string): void;
+}
+
+/** Receives an answer; see {@link Broker} for when. */
+export type Answer<T> = (answer: T) => void;
+
+/** Receives the id of a message, or why it was not posted; the first id for a known `ref`. */
+export type PublishAnswer = (answer: number | PublishFault, draft: Draft) => void;
 
 /**
- * Who holds a name: an object of the caller's, compared by identity. The broker keeps it, tells it
- * back in {@link BrokerEvents.replaced}, and never looks inside.
+ * Who holds a name: an object of the caller's, compared by identity. The broker keeps it, gives it
+ * back in its events, and never looks inside.
  */
 export type Holder = object;
 
-/** What somebody says. `text` and `user` are JSON string literals. */
+/** A message to be posted. `text` and `user` are JSON string literals. */
 export interface Draft {
+  /** The holder of the name `user`, so that a shared store can refuse one whose name was lost. */
+  readonly holder: Holder;
   readonly text: string;
   readonly user: string;
   /** With a `ref`, the message is posted once for this session, ref and channel. */
@@ -28,33 +86,53 @@ export interface Draft {
 }
 
 /**
- * Why there is no id for a draft. "unavailable": it surely was not posted, and may be tried again.
- * "unknown": nobody can say whether it was; with the same ref it is posted once if tried again.
+ * Why a draft has no id. "not_identified": its holder has lost the name. "unavailable": it surely was
+ * not posted, and may be tried again. "unknown": it may have been posted; with the same ref it can be
+ * tried again and is posted once.
  */
-export type PublishFault = "ref_reused" | "unavailable" | "unknown";
+export type PublishFault = "ref_reused" | "not_identified" | "unavailable" | "unknown";
 
 export interface Claim {
   readonly holder: Holder;
   readonly name: Name;
-  /** The key of the name that the holder has now, which it gives up once it has the new one. */
+  /** The key of the holder's present name, which becomes free once it has the new one. */
   readonly held: string | undefined;
-  /** The id of the session in which the name is asked for; none for a plain client. */
+  /** The id of the session that asks for the name; none for a plain client. */
   readonly session: string | undefined;
 }
 
 export interface Release {
   readonly holder: Holder;
   readonly key: string;
-  /** Whether the holder may come back: its session alone can take the name for some time. */
+  /** Whether the holder may come back: only its session can take the name for some time. */
   readonly keep: boolean;
 }
 
-/** What changed about who is in a channel. A rename has both a `joined` and a `left`. */
+/**
+ * Why a holder lost its name. "replaced": another connection of its session took it. "lost": the node
+ * lost its hold on it, as when it was cut off from a store for too long.
+ */
+export type EvictionReason = "replaced" | "lost";
+
+/** A change of who is in a channel. A rename has both a `joined` and a `left`. */
 export interface PresenceChange {
   /** Connections in the channel now, those without a name too. */
   readonly count: number;
   readonly joined?: string | undefined;
   readonly left?: readonly string[];
+}
+
+/** More names than this are counted, but not listed. */
+export const ROSTER_MOST = 1000;
+
+/** Everyone in a channel. */
+export interface Roster {
+  /** Connections, those without a name too. */
+  readonly count: number;
+  /** How many names are taken. */
+  readonly named: number;
+  /** All of them as they are shown; undefined if there are more than {@link ROSTER_MOST}. */
+  readonly names: readonly string[] | undefined;
 }
 
 /** A request for a page of history: after an id, before an id, or the newest. */
@@ -65,53 +143,34 @@ export interface HistoryQuery {
   readonly limit: number;
 }
 
-/** Everyone in a channel. */
-export interface Roster {
-  /** Connections, those without a name too. */
-  readonly count: number;
-  readonly names?: readonly string[];
+/**
+ * "ready": all is well. "failing": it refuses messages, and recovers by itself. "broken": it cannot go
+ * on, and only a restart helps.
+ */
+export type BrokerStatus =
+  { readonly state: "ready" } | { readonly state: "failing" | "broken"; readonly reason: string };
+
+/** What every broker of one process is opened with. */
+export interface BrokerOptions {
+  readonly rules: BrokerRules;
+  /** Milliseconds since the epoch. It may step back. */
+  readonly clock: () => number;
+  readonly events: BrokerEvents;
 }
 
-export interface BrokerEvents {
-  /** A message is safe, has its place, and goes to everyone in the channel. */
-  message(channel: string, message: Message): void;
-  /** Somebody came, went or took a name. */
-  presence(channel: string, change: PresenceChange): void;
-  /** This holder's name went to another connection of its session, or its lease was lost. */
-  replaced(channel: string, holder: Holder): void;
+export interface BrokerRules {
+  readonly history: {
+    /** Messages kept of a channel; 0 for none. */
+    readonly limit: number;
+    /** How long an empty channel is remembered, in milliseconds. */
+    readonly ttl: number;
+    /** Bytes over all channels. */
+    readonly memory: number;
+  };
+  readonly names: {
+    /** How long a name is kept for its session, in milliseconds; 0 for not at all. */
+    readonly grace: number;
+    /** How long it must have been held for that, in milliseconds. */
+    readonly heldFor: number;
+  };
 }
-
-export interface Broker {
-  /** What signs the sessions: one on all nodes, and across restarts where there is a store. */
-  readonly secret: Uint8Array;
-  /**
-   * A connection comes into a channel.
-   * @returns the id of the channel's last message, 0 where there is none
-   */
-  join(channel: string): Awaitable<number>;
-  /** A connection is gone. Its name is released by {@link Broker.release}, before this. */
-  leave(channel: string): void;
-  /** @returns the message's id, or why it was not posted; the first id for a ref that was seen */
-  publish(channel: string, draft: Draft): Awaitable<number | PublishFault>;
-  /**
-   * Takes a name if it is free, the holder's own, or of the holder's session: held by another of
-   * its connections, which hears `replaced`, or kept for it. Other names that are kept for the
-   * session are free then.
-   * @returns whether the holder has the name now
-   */
-  claim(channel: string, claim: Claim): Awaitable<boolean>;
-  release(channel: string, release: Release): void;
-  /** Frees the names that are kept for a session: its client wants none, or has another. */
-  giveUp(channel: string, session: string): void;
-  /** The messages after an id, before an id, or the newest: oldest first, `limit` at most. */
-  history(channel: string, query: HistoryQuery): Awaitable<Page>;
-  /** Everyone in a channel, as of the events told by then. */
-  roster(channel: string): Awaitable<Required<Roster>>;
-  /** Holds on to what this node has, and ends what has run out. To be called about every second. */
-  renew(): void;
-  /** Finishes what is under way. */
-  close(): Awaitable<void>;
-}
-
-/** The clock of a broker: milliseconds since the epoch. It may step back. */
-export type Clock = () => number;

@@ -1,4 +1,4 @@
-/** A file that is served from memory, with a tag for caches and in a packed form. */
+/** A file that is served from memory, with a tag for caches and a compressed form. */
 export interface Asset {
   readonly type: string;
   /** A weak one, since both forms have it (RFC 9110, section 8.8.1). */
@@ -11,10 +11,10 @@ export function pack(bytes: Uint8Array<ArrayBuffer>, type: string): Asset {
   return { type, tag: `W/"${Bun.hash(bytes).toString(36)}"`, bytes, gzipped: Bun.gzipSync(bytes) };
 }
 
-/** Accept-Encoding, where it has gzip with a weight above 0 (RFC 9110, section 12.5.3). */
+/** Accept-Encoding, if it has gzip with a weight above 0 (RFC 9110, section 12.5.3). */
 const GZIP = /(?:^|,)\s*gzip\s*(?:;\s*q=(?:1|0\.\d*[1-9])|,|$)/i;
 
-/** The asset, or that the asker has it already; packed, where that is understood. */
+/** The asset, or that the client has it already; compressed if the client accepts that. */
 export function answer(request: Request, asset: Asset, headers: Record<string, string>): Response {
   const all = {
     Vary: "Accept-Encoding",

@@ -1,15 +1,18 @@
-import { readBundle } from "../client/bundle.ts" with { type: "macro" };
-import { answer, pack } from "./asset.ts";
+import { answer, type Asset, pack } from "./asset.ts";
 
-/** The client library, ready-made for pages on any site: `import { connect } from ".../-/client.js"`. */
+/** The client library for pages on any site: `import { connect } from ".../-/client.js"`. */
+let library: Promise<Asset> | undefined;
 
-const MODULE = pack(new TextEncoder().encode(readBundle()), "text/javascript; charset=utf-8");
-
-/** @returns undefined where the path is another */
-export function libraryFile(request: Request, pathname: string): Response | undefined {
-  if (pathname !== "/-/client.js") return undefined;
-  return answer(request, MODULE, {
+export async function libraryFile(request: Request): Promise<Response> {
+  library ??= make();
+  return answer(request, await library, {
     "Access-Control-Allow-Origin": "*",
     "Cache-Control": "public, max-age=300",
   });
+}
+
+/** From source the library is bundled now, when it is first asked for; the binary has it ready. */
+async function make(): Promise<Asset> {
+  const { CODE } = await import("./library-code.ts");
+  return pack(new TextEncoder().encode(CODE), "text/javascript; charset=utf-8");
 }

@@ -2,18 +2,18 @@ import { readdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import page from "../web/index.html";
 import { type Asset, answer, pack } from "./asset.ts";
-import { badPath } from "./routes.ts";
+import { badPath } from "./answers.ts";
 
 /**
- * The page and its files. In the binary they lie ready-made; from source they are bundled when
- * they are first asked for, and again once a file of theirs has changed, so that an edit shows on
- * a reload. They are answered here and not by Bun's own routes for HTML, which answer every path
- * with the page, invalid ones too, and take no headers.
+ * The page and its files. The binary has them ready-made. From source they are bundled when they are
+ * first requested, and again once one of their files has changed, so that an edit shows on a reload.
+ * They are not served by Bun's own routes for HTML, which answer every path with the page, invalid
+ * ones too, and take no headers.
  */
 export interface PageFiles {
   /** The page itself, for a browser that opens a channel or `/`. */
   page(request: Request): Promise<Response>;
-  /** A file that the page loads, or undefined where this is no path of one. */
+  /** A file that the page loads, or undefined if this is not the path of one. */
   file(request: Request, pathname: string): Promise<Response> | undefined;
 }
 
@@ -25,11 +25,11 @@ interface Output {
 
 type Assets = ReadonlyMap<string, Asset>;
 
-/** Where the page's files are: a path that no channel can have. */
+/** Where the page's files are: no channel can have this path. */
 const PLACE = "/-/page/";
 const INDEX = "index.html";
 
-/** Whatever the page does not need is forbidden: what is no part of it never runs in it. */
+/** Whatever the page does not need is forbidden, so that nothing foreign ever runs in it. */
 const POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -75,9 +75,9 @@ export function createPageFiles(): PageFiles {
   };
 }
 
-/** When a file of the page, or of the client library in it, was last changed. */
+/** When a file of the page, or of what it imports, was last changed. */
 function newest(folder: string): number {
-  const folders = [folder, join(folder, "../client")];
+  const folders = [folder, join(folder, "../client"), join(folder, "../protocol")];
   const files = folders.flatMap((each) => readdirSync(each).map((name) => join(each, name)));
   return Math.max(...files.map((file) => statSync(file).mtimeMs));
 }

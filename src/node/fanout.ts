@@ -1,27 +1,5 @@
-import type { Channel } from "./state.ts";
-import { type Message, messageFrame, messageFrameV1 } from "../protocol/encode.ts";
-
-/**
- * From one event to everyone in a channel: each encoding is made once, and only if it is read.
- *
- * A send costs the kernel about the same however many frames it carries, and what is published in
- * one turn of the event loop is one send a socket. So a large channel gathers: a message that finds
- * it quiet goes out at once, with all that come in the same turn; those that follow within the window
- * wait for its end and go out together, in their order. At one message now and then nothing waits;
- * the busier it is, the more each send carries. Where all who talk wait for their own message to come
- * back, nothing comes while the channel waits: each wait in vain doubles how many sends go by before
- * it waits again.
- */
-export interface Fanout {
-  message(channel: Channel, message: Message): void;
-  /** Sends what a channel has gathered. To be called before anything that must come after it. */
-  flush(channel: Channel): void;
-  /** Sends what all channels have gathered. */
-  flushAll(): void;
-}
-
-/** Sends one frame to all subscribers of a topic. */
-export type Publish = (topic: string, frame: string) => void;
+import type { Message } from "../protocol/encode.ts";
+import { type Channel, listenersOf } from "./channels.ts";
 
 export interface FanoutRules {
   /** How long messages are gathered, in milliseconds; 0 for not at all. */
@@ -32,12 +10,12 @@ export interface FanoutRules {
   readonly nextTurn: (run: () => void) => void;
 }
 
-/** Connections from which on a channel gathers: with fewer, a send less is not worth the wait. */
+/** Listeners from which on a channel gathers: with fewer, one send less is not worth the wait. */
 const LARGE = 500;
-/** Messages at most: with 32 in one turn, Bun sends by itself. */
+/** Messages at most: at 32 in one turn, Bun flushes by itself. */
 const GATHERED_MOST = 31;
-/** A wait was in vain if nothing came later than this after what began it: milliseconds. */
-const VAIN = 2;
+/** A wait was useless if nothing came later than this after what began it: milliseconds. */
+const USELESS = 2;
 /** Sends at most that go by before a channel waits again. */
 const SPARED_MOST = 64;
 
@@ -52,86 +30,101 @@ interface Burst {
   /** When something was sent last, and whether it was in this turn of the event loop. */
   sentAt: number;
   sending: boolean;
-  /** Sends that do not wait, now and after the last wait in vain. */
+  /** Sends that do not wait, now and after the last useless wait. */
   spared: number;
   backoff: number;
 }
 
-export function createFanout(publish: Publish, rules: FanoutRules): Fanout {
-  const { window, clock, nextTurn } = rules;
-  const bursts = new WeakMap<Channel, Burst>();
+function newBurst(): Burst {
+  const times = { since: 0, cameAt: 0, sentAt: -Infinity };
+  return { messages: [], timer: undefined, ...times, sending: false, spared: 0, backoff: 0 };
+}
+
+/**
+ * From one message to everyone in a channel: each encoding is made once, and only if it is read.
+ *
+ * A send costs the kernel about the same however many frames it carries, and what is published in one
+ * turn of the event loop is one send per socket. So a large channel gathers: a message that finds it
+ * quiet goes out at once, with all that come in the same turn; those that follow within the window
+ * wait for its end and go out together, in their order. A message now and then never waits; the
+ * busier a channel is, the more each send carries. If all who talk wait for their own message to come
+ * back, nothing comes while the channel waits: each useless wait doubles how many sends go by before
+ * it waits again.
+ */
+export class Fanout {
+  readonly #rules: FanoutRules;
+  readonly #bursts = new WeakMap<Channel, Burst>();
   /** The channels with messages that wait. */
-  const gathering = new Set<Channel>();
+  readonly #gathering = new Set<Channel>();
 
-  function burstOf(channel: Channel): Burst {
-    let burst = bursts.get(channel);
-    if (burst === undefined) {
-      const times = { since: 0, cameAt: 0, sentAt: -Infinity };
-      burst = { messages: [], timer: undefined, ...times, sending: false, spared: 0, backoff: 0 };
-      bursts.set(channel, burst);
+  constructor(rules: FanoutRules) {
+    this.#rules = rules;
+  }
+
+  message(channel: Channel, message: Message): void {
+    const { window, clock } = this.#rules;
+    if (window === 0 || listenersOf(channel) < LARGE) {
+      this.flush(channel);
+      return send(channel, message);
     }
-    return burst;
+    const burst = this.#burstOf(channel);
+    if (burst.sending) return send(channel, message);
+    const now = clock();
+    if (!this.#gathering.has(channel)) {
+      const wait = burst.sentAt + window - now;
+      if (wait <= 0 || burst.spared > 0) {
+        if (wait > 0) burst.spared--;
+        this.#begin(burst);
+        return send(channel, message);
+      }
+      burst.since = now;
+      burst.timer = setTimeout(() => this.#end(channel, burst), wait);
+      this.#gathering.add(channel);
+    }
+    burst.cameAt = now;
+    if (burst.messages.push(message) === GATHERED_MOST) this.flush(channel);
   }
 
-  function send(channel: Channel, message: Message): void {
-    if (channel.plain > 0) publish(channel.plainTopic, messageFrame(message));
-    if (channel.v1 > 0) publish(channel.v1Topic, messageFrameV1(message));
-  }
-
-  /** Notes that this turn of the event loop ends with a send to everybody. */
-  function begin(burst: Burst): void {
-    burst.sentAt = clock();
-    if (burst.sending) return;
-    burst.sending = true;
-    nextTurn(() => (burst.sending = false));
-  }
-
-  function flush(channel: Channel): void {
-    if (!gathering.delete(channel)) return;
-    const burst = burstOf(channel);
+  /** Sends what a channel has gathered. */
+  flush(channel: Channel): void {
+    if (this.#gathering.size === 0 || !this.#gathering.delete(channel)) return;
+    const burst = this.#burstOf(channel);
     clearTimeout(burst.timer);
-    begin(burst);
+    this.#begin(burst);
     for (const message of burst.messages) send(channel, message);
     burst.messages.length = 0;
   }
 
-  /** The end of a window. */
-  function end(channel: Channel): void {
-    const burst = burstOf(channel);
-    const vain = burst.cameAt - burst.since <= VAIN;
-    burst.backoff = vain ? Math.min(Math.max(1, 2 * burst.backoff), SPARED_MOST) : 0;
-    burst.spared = burst.backoff;
-    flush(channel);
+  /** Sends what all channels have gathered. */
+  flushAll(): void {
+    for (const channel of this.#gathering) this.flush(channel);
   }
 
-  return {
-    message(channel, message) {
-      if (window === 0 || channel.plain + channel.v1 < LARGE) {
-        flush(channel);
-        return send(channel, message);
-      }
-      const burst = burstOf(channel);
-      if (burst.sending) return send(channel, message);
-      const now = clock();
-      if (!gathering.has(channel)) {
-        const wait = burst.sentAt + window - now;
-        if (wait <= 0 || burst.spared > 0) {
-          if (wait > 0) burst.spared--;
-          begin(burst);
-          return send(channel, message);
-        }
-        burst.since = now;
-        burst.timer = setTimeout(end, wait, channel);
-        gathering.add(channel);
-      }
-      burst.cameAt = now;
-      if (burst.messages.push(message) === GATHERED_MOST) flush(channel);
-    },
+  #burstOf(channel: Channel): Burst {
+    let burst = this.#bursts.get(channel);
+    if (burst === undefined) this.#bursts.set(channel, (burst = newBurst()));
+    return burst;
+  }
 
-    flush,
+  /** Notes that this turn of the event loop ends with a send to everybody. */
+  #begin(burst: Burst): void {
+    burst.sentAt = this.#rules.clock();
+    if (burst.sending) return;
+    burst.sending = true;
+    this.#rules.nextTurn(() => (burst.sending = false));
+  }
 
-    flushAll() {
-      for (const channel of gathering) flush(channel);
-    },
-  };
+  /** The end of a window. */
+  #end(channel: Channel, burst: Burst): void {
+    const useless = burst.cameAt - burst.since <= USELESS;
+    burst.backoff = useless ? Math.min(Math.max(1, 2 * burst.backoff), SPARED_MOST) : 0;
+    burst.spared = burst.backoff;
+    this.flush(channel);
+  }
+}
+
+function send({ groups }: Channel, message: Message): void {
+  for (const { count, audience, topic } of groups) {
+    if (count > 0) audience.publish(topic, audience.encode(message));
+  }
 }

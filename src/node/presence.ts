@@ -1,110 +1,147 @@
-import type { Awaitable, PresenceChange } from "../broker/broker.ts";
+import { type Answer, type PresenceChange, type Roster, ROSTER_MOST } from "../broker/broker.ts";
 import { presenceFrame, rosterFrame } from "../protocol/encode.ts";
-import type { Roster } from "../broker/broker.ts";
-
-/**
- * Tells those who asked who is in their channel. What changes is gathered for a moment and told in
- * one frame, so that a thousand arrivals cost a few frames and not a thousand. Who asks is answered
- * between two such frames: what they are told then holds all changes before, and none after.
- */
 
 /** How long changes are gathered, in milliseconds. */
 export const GATHER = 250;
-/** With more names than this nobody is told names any more, only the count... */
-export const NAMES_MOST = 1000;
-/** ...until there are this few again, so that a channel at the border does not flicker. */
+/**
+ * With more names than {@link ROSTER_MOST} only the count is told, until there are this few again, so
+ * that a channel at the border does not flicker.
+ */
 export const NAMES_AGAIN = 900;
 
-/** What those who watch a channel know of it, and what they will be told next. */
-interface Watch<C> {
+/** What those who watch a channel know of it, and what they are told next. */
+interface Watch<L> {
   readonly channel: string;
-  readonly watchers: Set<C>;
-  /** Those who asked and are to be answered. */
-  readonly asking: Set<C>;
+  readonly watchers: Set<L>;
+  /** Those who asked and have no answer yet. */
+  readonly asking: Set<L>;
   /** Whether the roster is on its way from the broker. */
   fetching: boolean;
-  /** When the oldest change that was not told has come; undefined where there is none. */
+  /** The frame of the whole roster, as long as nothing has changed. */
+  frame: string | undefined;
+  /** When the oldest change that was not told has come; undefined if there is none. */
   since: number | undefined;
   readonly joined: Set<string>;
   readonly left: Set<string>;
   /** Connections and names in the channel, and what the watchers were told of them. */
   count: number;
-  names: number;
+  named: number;
   toldCount: number;
   toldNames: boolean;
 }
 
 /** Plain data, so that it survives a reload of the code. */
-export type PresenceData<C> = Map<string, Watch<C>>;
+export type PresenceData<L> = Map<string, Watch<L>>;
 
-export interface PresenceEffects<C> {
-  roster(channel: string): Awaitable<Required<Roster>>;
+export interface PresenceEffects<L> {
+  roster(channel: string, answer: Answer<Roster>): void;
   /** Tells everyone who watches the channel. */
   publish(channel: string, frame: string): void;
-  /** Tells one, who watches from now on. */
-  answer(connection: C, frame: string): void;
-  failed(error: unknown): void;
+  /** Tells one listener, who watches from now on. */
+  answer(listener: L, frame: string): void;
 }
 
-export interface Presence<C> {
-  /** A connection asks to be told. */
-  ask(channel: string, connection: C): void;
-  /** A connection is gone. */
-  unwatch(channel: string, connection: C): void;
-  /** The broker says that something changed. */
-  change(channel: string, change: PresenceChange, now: number): void;
-  /** Tells what was gathered for long enough. To be called more often than {@link GATHER}. */
-  flush(now: number): void;
-}
-
-function newWatch<C>(channel: string): Watch<C> {
+function newWatch<L>(channel: string): Watch<L> {
   return {
     channel,
     watchers: new Set(),
     asking: new Set(),
     fetching: false,
+    frame: undefined,
     since: undefined,
     joined: new Set(),
     left: new Set(),
     count: 0,
-    names: 0,
+    named: 0,
     toldCount: 0,
     toldNames: true,
   };
 }
 
-export function createPresence<C>(data: PresenceData<C>, effects: PresenceEffects<C>): Presence<C> {
-  /** Gets the roster, which holds every change until now, and tells everybody where they stand. */
-  function tell(watch: Watch<C>): void {
-    if (watch.asking.size === 0 && !becomesNamed(watch)) return tellChanges(watch);
-    const roster = effects.roster(watch.channel);
-    if (!(roster instanceof Promise)) return tellRoster(watch, roster);
+/**
+ * Tells those who asked who is in their channel. Changes are gathered for a moment and told in one
+ * frame, so that a thousand arrivals cost a few frames and not a thousand. Whoever asks is answered
+ * between two such frames: the answer holds all changes before it, and none after.
+ */
+export class Presence<L> {
+  readonly #data: PresenceData<L>;
+  readonly #effects: PresenceEffects<L>;
+
+  constructor(data: PresenceData<L>, effects: PresenceEffects<L>) {
+    this.#data = data;
+    this.#effects = effects;
+  }
+
+  /** A listener asks who is here, and watches from then on. One who watches knows it already. */
+  ask(channel: string, listener: L): void {
+    const watch = this.#data.getOrInsertComputed(channel, newWatch<L>);
+    if (watch.watchers.has(listener)) {
+      const { toldCount, toldNames } = watch;
+      const frame = toldNames ? presenceFrame(toldCount, [], []) : rosterFrame(toldCount);
+      return this.#effects.answer(listener, frame);
+    }
+    watch.asking.add(listener);
+    if (watch.since === undefined && !watch.fetching) this.#tell(watch);
+  }
+
+  /** A listener is gone. */
+  unwatch(channel: string, listener: L): void {
+    const watch = this.#data.get(channel);
+    if (watch === undefined) return;
+    watch.asking.delete(listener);
+    watch.watchers.delete(listener);
+    if (watch.watchers.size === 0 && watch.asking.size === 0) this.#data.delete(channel);
+  }
+
+  /** The broker says that something changed. */
+  change(channel: string, { count, joined, left }: PresenceChange, now: number): void {
+    const watch = this.#data.get(channel);
+    if (watch === undefined) return;
+    watch.since ??= now;
+    watch.frame = undefined;
+    watch.count = count;
+    for (const name of left ?? []) {
+      watch.named--;
+      if (!watch.joined.delete(name)) watch.left.add(name);
+    }
+    if (joined !== undefined) {
+      watch.named++;
+      if (!watch.left.delete(joined)) watch.joined.add(joined);
+    }
+  }
+
+  /** Tells what was gathered for long enough. Call it more often than {@link GATHER}. */
+  flush(now: number): void {
+    for (const watch of this.#data.values()) {
+      if (watch.since === undefined || watch.fetching) continue;
+      if (now - watch.since >= GATHER) this.#tell(watch);
+    }
+  }
+
+  /** Tells everybody what they do not know, and gets the roster if somebody needs it. */
+  #tell(watch: Watch<L>): void {
+    const needed = becomesNamed(watch) || (watch.asking.size > 0 && !knownCountIsEnough(watch));
+    if (!needed) {
+      this.#tellChanges(watch);
+      if (!watch.toldNames) watch.frame = rosterFrame(watch.count);
+    }
+    if (!needed || watch.frame !== undefined) return this.#answer(watch);
     watch.fetching = true;
-    roster
-      .then((known) => tellRoster(watch, known))
-      .catch((error: unknown) => {
-        // The next flush asks again.
-        watch.since ??= 0;
-        effects.failed(error);
-      })
-      .finally(() => {
-        watch.fetching = false;
-      });
+    this.#effects.roster(watch.channel, (roster) => {
+      watch.fetching = false;
+      this.#tellRoster(watch, roster);
+    });
   }
 
-  function becomesNamed(watch: Watch<C>): boolean {
-    return !watch.toldNames && watch.names <= NAMES_AGAIN;
-  }
-
-  function tellChanges(watch: Watch<C>): void {
+  #tellChanges(watch: Watch<L>): void {
     const { channel, count, joined, left } = watch;
     const changed = watch.toldCount !== count;
-    if (watch.toldNames && watch.names <= NAMES_MOST) {
+    if (watch.toldNames && watch.named <= ROSTER_MOST) {
       if (changed || joined.size > 0 || left.size > 0) {
-        effects.publish(channel, presenceFrame(count, [...joined], [...left]));
+        this.#effects.publish(channel, presenceFrame(count, [...joined], [...left]));
       }
     } else if (changed || watch.toldNames) {
-      effects.publish(channel, rosterFrame(count));
+      this.#effects.publish(channel, rosterFrame(count));
       watch.toldNames = false;
     }
     watch.toldCount = count;
@@ -113,65 +150,44 @@ export function createPresence<C>(data: PresenceData<C>, effects: PresenceEffect
     watch.since = undefined;
   }
 
-  function tellRoster(watch: Watch<C>, roster: Required<Roster>): void {
+  /** The roster holds every change so far, and none after. */
+  #tellRoster(watch: Watch<L>, { count, named, names }: Roster): void {
     const first = watch.watchers.size === 0;
-    const again = becomesNamed(watch);
-    watch.count = roster.count;
-    watch.names = roster.names.length;
-    if (first) watch.toldNames = watch.names <= NAMES_MOST;
+    const again = becomesNamed(watch) && names !== undefined;
+    watch.count = count;
+    watch.named = named;
+    if (first) watch.toldNames = names !== undefined;
     else if (again) {
       watch.toldNames = true;
-      effects.publish(watch.channel, rosterFrame(roster.count, roster.names));
+      this.#effects.publish(watch.channel, rosterFrame(count, names));
     }
     if (first || again) {
-      watch.toldCount = watch.count;
+      watch.toldCount = count;
       watch.joined.clear();
       watch.left.clear();
     }
-    tellChanges(watch);
-    const frame = rosterFrame(roster.count, watch.toldNames ? roster.names : undefined);
-    for (const connection of watch.asking) {
-      watch.watchers.add(connection);
-      effects.answer(connection, frame);
-    }
-    watch.asking.clear();
+    this.#tellChanges(watch);
+    watch.frame = rosterFrame(count, watch.toldNames ? names : undefined);
+    this.#answer(watch);
   }
 
-  return {
-    ask(channel, connection) {
-      const watch = data.getOrInsertComputed(channel, newWatch<C>);
-      watch.asking.add(connection);
-      if (watch.since === undefined && !watch.fetching) tell(watch);
-    },
+  /** Answers those who asked, all with the same frame. */
+  #answer(watch: Watch<L>): void {
+    const { frame, asking, watchers } = watch;
+    if (frame === undefined) return;
+    for (const listener of asking) {
+      watchers.add(listener);
+      this.#effects.answer(listener, frame);
+    }
+    asking.clear();
+  }
+}
 
-    unwatch(channel, connection) {
-      const watch = data.get(channel);
-      if (watch === undefined) return;
-      watch.asking.delete(connection);
-      watch.watchers.delete(connection);
-      if (watch.watchers.size === 0 && watch.asking.size === 0) data.delete(channel);
-    },
+function becomesNamed<L>({ toldNames, named }: Watch<L>): boolean {
+  return !toldNames && named <= NAMES_AGAIN;
+}
 
-    change(channel, { count, joined, left }, now) {
-      const watch = data.get(channel);
-      if (watch === undefined) return;
-      watch.since ??= now;
-      watch.count = count;
-      for (const name of left ?? []) {
-        watch.names--;
-        if (!watch.joined.delete(name)) watch.left.add(name);
-      }
-      if (joined !== undefined) {
-        watch.names++;
-        if (!watch.left.delete(joined)) watch.joined.add(joined);
-      }
-    },
-
-    flush(now) {
-      for (const watch of data.values()) {
-        if (watch.since === undefined || watch.fetching) continue;
-        if (now - watch.since >= GATHER) tell(watch);
-      }
-    },
-  };
+/** Whether those who ask get the count alone, which is known as long as somebody watches. */
+function knownCountIsEnough<L>({ toldNames, watchers }: Watch<L>): boolean {
+  return !toldNames && watchers.size > 0;
 }

@@ -1,4 +1,5 @@
 import type { Name } from "../protocol/names.ts";
+import type { Channel, Group } from "./channels.ts";
 
 /**
  * What this node knows of its own connections: who is in which channel, under which name, and when
@@ -6,25 +7,14 @@ import type { Name } from "../protocol/names.ts";
  * All times are milliseconds on one clock that never steps back.
  */
 
-/** A channel with at least one connection on this node. */
-export interface Channel {
-  readonly id: string;
-  /** The topics that its connections subscribe to, by what they speak. */
-  readonly plainTopic: string;
-  readonly v1Topic: string;
-  /** How many connections are subscribed to each. */
-  plain: number;
-  v1: number;
-  /** How many connections are here or on their way in. */
-  held: number;
-}
-
 /** One connection. */
 export interface Connection {
   readonly channel: Channel;
   /** Whether it speaks `shoal.v1`. */
   readonly v1: boolean;
-  /** The name it holds, and the same as a JSON string literal once it was needed. */
+  /** Those it listens with, once it is in its channel. */
+  group: Group | undefined;
+  /** The name it holds, and the same as a JSON string literal once that was needed. */
   name: Name | undefined;
   user: string | undefined;
   /** The id of its session, once it has one. */
@@ -45,7 +35,7 @@ export interface Connection {
 
 /**
  * The heartbeats: a wheel whose slots together last one interval. A connection sits in one slot,
- * drawn at random, so that those who come at once are spread; each turn passes it once.
+ * drawn at random, so that those who come at once are spread; each turn of the wheel passes it once.
  */
 export interface Wheel<C extends Connection> {
   readonly slots: C[][];
@@ -58,69 +48,44 @@ export interface Wheel<C extends Connection> {
   wokeAt: number;
 }
 
-export interface State<C extends Connection> {
-  readonly channels: Map<string, Channel>;
-  readonly wheel: Wheel<C>;
-}
-
 /** About how long a slot lasts, in milliseconds, and between how many slots a wheel has. */
 const SLOT = 100;
 const SLOTS = { least: 10, most: 600 };
 
 /** @param interval milliseconds between two heartbeats of a connection */
-export function createState<C extends Connection>(interval: number, now: number): State<C> {
+export function createWheel<C extends Connection>(interval: number, now: number): Wheel<C> {
   const wanted = Math.round(interval / SLOT);
   const slots = Math.min(Math.max(wanted, SLOTS.least), SLOTS.most);
   const width = interval / slots;
   return {
-    channels: new Map(),
-    wheel: {
-      slots: Array.from({ length: slots }, () => []),
-      width,
-      passed: 0,
-      dueAt: now + width,
-      wokeAt: now,
-    },
+    slots: Array.from({ length: slots }, () => []),
+    width,
+    passed: 0,
+    dueAt: now + width,
+    wokeAt: now,
   };
 }
 
-/** The channel of this id for a connection on its way in; {@link leave} gives it back. */
-export function arrive(channels: Map<string, Channel>, id: string): Channel {
-  let channel = channels.get(id);
-  if (channel === undefined) {
-    const topics = { plainTopic: `plain/${id}`, v1Topic: `v1/${id}` };
-    channel = { id, ...topics, plain: 0, v1: 0, held: 0 };
-    channels.set(id, channel);
-  }
-  channel.held++;
-  return channel;
-}
-
 /**
- * Puts a connection into its channel and among the heartbeats: its first comes after a random part
- * of one interval.
+ * Puts a connection among the heartbeats: its first comes after a random part of one interval.
  *
  * @param random a number from 0 up to, but not including, 1
  */
-export function enter<C extends Connection>(state: State<C>, connection: C, random: number): void {
-  const { channel } = connection;
-  if (connection.v1) channel.v1++;
-  else channel.plain++;
-  const { slots, passed } = state.wheel;
+export function schedule<C extends Connection>(
+  { slots, passed }: Wheel<C>,
+  connection: C,
+  random: number,
+): void {
   connection.slot = (passed + 1 + Math.floor(random * slots.length)) % slots.length;
   const slot = slots[connection.slot]!;
   connection.place = slot.length;
   slot.push(connection);
 }
 
-/** Takes a connection out again. The channel is forgotten with its last one. */
-export function leave<C extends Connection>(state: State<C>, connection: C): void {
-  const { channel } = connection;
-  if (--channel.held === 0) state.channels.delete(channel.id);
+/** Takes a connection out again. */
+export function unschedule<C extends Connection>({ slots }: Wheel<C>, connection: C): void {
   if (connection.slot === -1) return;
-  if (connection.v1) channel.v1--;
-  else channel.plain--;
-  const slot = state.wheel.slots[connection.slot]!;
+  const slot = slots[connection.slot]!;
   const last = slot.pop()!;
   if (last !== connection) {
     slot[connection.place] = last;
@@ -136,7 +101,7 @@ export function identify(connection: Connection, name: Name): void {
   connection.user = undefined;
 }
 
-/** The connection holds no name any more. */
+/** The connection no longer holds a name. */
 export function unname(connection: Connection): void {
   connection.name = undefined;
   connection.user = undefined;
@@ -154,11 +119,10 @@ export function userOf(connection: Connection): string {
  * after that the wheel goes on from where it was, since nobody could answer meanwhile.
  */
 export function sweep<C extends Connection>(
-  state: State<C>,
+  wheel: Wheel<C>,
   now: number,
   due: (connection: C) => void,
 ): void {
-  const { wheel } = state;
   const { slots, width } = wheel;
   if (now - wheel.dueAt > (slots.length * width) / 2) wheel.dueAt = wheel.wokeAt = now;
   while (wheel.dueAt <= now) {

@@ -1,14 +1,14 @@
 import type { Server, ServerWebSocket } from "bun";
-import { createMemoryBroker, createMemoryData } from "../../src/broker/memory.ts";
-import { createEdge, type Edge, type Peer } from "../../src/connection.ts";
-import { createFanout } from "../../src/node/fanout.ts";
+import { createMemoryData, MemoryBroker } from "../../src/broker/memory/memory.ts";
+import { readConfig } from "../../src/config.ts";
+import type { Peer } from "../../src/edge/peer.ts";
+import { WebSocketEdge } from "../../src/edge/websocket.ts";
 import { createLog } from "../../src/log.ts";
-import { createSessions } from "../../src/auth/sessions.ts";
-import { createState, identify } from "../../src/node/state.ts";
-import { estimate, type Estimate, ratio } from "./stats.ts";
-import { rate } from "../../src/protocol/bucket.ts";
+import { socketAudiences } from "../../src/node/audiences.ts";
+import { createNodeData, Node } from "../../src/node/node.ts";
+import { createWheel, identify } from "../../src/node/state.ts";
 import { nameOf } from "../../src/protocol/names.ts";
-import { SUBPROTOCOL } from "../../src/protocol/limits.ts";
+import { estimate, type Estimate, ratio } from "./stats.ts";
 
 /**
  * What a message costs beside the sends: `bun test/bench/message.ts`. All of its way from the frame
@@ -27,9 +27,16 @@ const TEXT_AT = FRAME.indexOf("Any");
 
 let sink = 0;
 
-function serve(channels: number, v1: boolean): { edge: Edge; sockets: ServerWebSocket<Peer>[] } {
+interface Served {
+  readonly edge: WebSocketEdge;
+  readonly sockets: ServerWebSocket<Peer>[];
+}
+
+function serve(channels: number, v1: boolean): Served {
+  const read = readConfig({ MESSAGE_RATE: "0" }, () => false);
+  if ("faults" in read) throw new Error(read.faults.join());
+  const { config } = read;
   const clock = () => performance.now();
-  const state = createState<Peer>(30_000, clock());
   const log = createLog({
     level: "error",
     readable: true,
@@ -37,42 +44,26 @@ function serve(channels: number, v1: boolean): { edge: Edge; sockets: ServerWebS
     clock: () => new Date(),
   });
   // A string that was put together is only made when it is read.
-  const publish = (_: string, frame: string) => (sink += frame.charCodeAt(frame.length - 1));
-  const fanout = createFanout(publish, { window: 0, clock, nextTurn: setImmediate });
-  const data = createMemoryData(0);
-  const broker = createMemoryBroker(
-    data,
-    {
-      history: { limit: 100, ttl: 3_600_000, memory: 64 * 1024 * 1024 },
-      names: { grace: 30_000, heldFor: 30_000 },
-    },
-    Date.now,
-    {
-      message(id, message) {
-        const channel = state.channels.get(id);
-        if (channel !== undefined) fanout.message(channel, message);
-      },
-      presence() {},
-      replaced() {},
-    },
-  );
-  const edge = createEdge({
-    ...{ state, broker, fanout, clock, log, deadAfter: 60_000 },
-    presence: { ask() {}, unwatch() {}, change() {}, flush() {} },
-    terms: { heartbeat: 30, limits: { text: 2000, rate: 0, burst: 50, history: 100 } },
-    rules: {
-      ...{ textLimit: 2000, frames: rate(0, 50), heartbeats: rate(1, 10) },
-      sessions: createSessions(data.secret),
-    },
-  });
-  const headers: Record<string, string> = v1 ? { "sec-websocket-protocol": SUBPROTOCOL } : {};
+  const publish = (_: string, frame: string) => void (sink += frame.charCodeAt(frame.length - 1));
+  const options = { window: 0, clock, nextTurn: setImmediate, publish };
+  const node = new Node(createNodeData(), options, () => broker);
+  const rules = {
+    history: { limit: 100, ttl: 3_600_000, memory: 64 * 1024 * 1024 },
+    names: { grace: 30_000, heldFor: 30_000 },
+  };
+  const data = createMemoryData(new Uint8Array(32), 0);
+  const broker = new MemoryBroker(data, { rules, clock: Date.now, events: node.events });
+  const audiences = socketAudiences(publish);
+  const wheel = createWheel<Peer>(30_000, clock());
+  const arriving = new Set<Peer>();
+  const edge = new WebSocketEdge({ config, node, broker, audiences, wheel, arriving, clock, log });
   const sockets = Array.from({ length: channels * MEMBERS }, (_, n) => {
     const socket = { data: {}, subscribe() {}, send() {} } as unknown as ServerWebSocket<Peer>;
     const server = {
       upgrade: (_: Request, options: { data: Peer }) => (socket.data = options.data) !== undefined,
     } as unknown as Server<Peer>;
-    edge.upgrade(new Request("http://localhost/", { headers }), server, `c${n % channels}`);
-    void edge.handlers.open?.(socket);
+    edge.upgrade(new Request("http://localhost/"), server, { channel: `c${n % channels}`, v1 });
+    void edge.websocket.open?.(socket);
     identify(socket.data, nameOf(`user ${n}`)!);
     return socket;
   });
@@ -99,7 +90,7 @@ function timed(message: (n: number) => void): number {
 function measure(channels: number, v1: boolean): void {
   const { edge, sockets } = serve(channels, v1);
   const ways = {
-    shoal: (n: number) => void edge.handlers.message?.(sockets[n % sockets.length]!, frame(n)),
+    shoal: (n: number) => void edge.websocket.message?.(sockets[n % sockets.length]!, frame(n)),
     json(n: number) {
       const text = JSON.stringify(JSON.parse(frame(n)));
       sink += text.charCodeAt(text.length - 1);

@@ -1,13 +1,14 @@
 import { Database } from "bun:sqlite";
-import { afterAll, describe, expect, spyOn, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createSqliteBroker } from "../../src/broker/sqlite.ts";
-import { openSqlite } from "../../src/broker/sqlite-data.ts";
-import type { Order, Reply } from "../../src/broker/sqlite-worker.ts";
+import { openFile, type SqliteData } from "../../src/broker/sqlite/data.ts";
+import { SqliteBroker } from "../../src/broker/sqlite/sqlite.ts";
+import type { Order, Reply } from "../../src/broker/sqlite/worker.ts";
 import { createLog } from "../../src/log.ts";
 import {
+  asked,
   brokerContract,
   type Heard,
   type OpenStore,
@@ -23,16 +24,24 @@ let files = 0;
 const newFile = () => join(folder, `${files++}.sqlite`);
 const log = createLog({ level: "silent", readable: true, write() {}, clock: () => new Date() });
 
-async function openFile(path: string, rules = RULES, now = 1_700_000_000_000): Promise<Store> {
+async function openStore(path: string, rules = RULES, now = 1_700_000_000_000): Promise<Store> {
   const heard: Heard[] = [];
   const clock = () => store.now;
   const store: Store = { now, node: () => ({ broker, heard }), close: async () => broker.close() };
-  const data = await openSqlite(path, rules, clock);
-  const broker = createSqliteBroker(data, rules, clock, recorder(heard), log);
+  const options = { rules, clock, events: recorder(heard), log };
+  const broker = asked(new SqliteBroker(await openFile(path, options), options));
   return store;
 }
 
-const open: OpenStore = (rules) => openFile(newFile(), rules);
+/** A broker on a new file, and what it knows. */
+async function openData(clock: () => number = Date.now) {
+  const options = { rules: RULES, clock, events: recorder([]), log };
+  const path = newFile();
+  const data = await openFile(path, options);
+  return { path, data, options };
+}
+
+const open: OpenStore = (rules) => openStore(newFile(), rules);
 brokerContract("sqlite", open);
 
 /** Somebody comes, holds a name for long enough, and breaks off. */
@@ -43,30 +52,30 @@ async function keepName(store: Store, key: string): Promise<void> {
   const name = { shown: key, key };
   await broker.claim("a", { holder, name, held: undefined, session: key });
   store.now += RULES.names.heldFor;
-  broker.release("a", { holder, key, keep: true });
-  broker.leave("a");
+  await broker.release("a", { holder, key, keep: true });
+  await broker.leave("a");
 }
 
 function draft(text: string, ref?: string) {
-  return { text: JSON.stringify(text), user: '"ann"', session: "s", ref };
+  return { holder: {}, text: JSON.stringify(text), user: '"ann"', session: "s", ref };
 }
 
 describe("sqlite: across restarts", () => {
   test("messages, ids, refs and what was forgotten are there again", async () => {
     const path = newFile();
-    const first = await openFile(path);
+    const first = await openStore(path);
     const { broker } = first.node();
     await broker.join("a");
     const lone = await broker.publish("a", draft("\ud800 \u2028 🎣"));
     const id = await broker.publish("a", draft("hi", "1"));
     await broker.join("gone");
     const forgotten = await broker.publish("gone", draft("x"));
-    broker.leave("gone");
+    await broker.leave("gone");
     first.now += 60_000;
-    broker.renew();
+    await broker.renew();
     await first.close();
 
-    const again = await openFile(path, RULES, first.now - 3_600_000);
+    const again = await openStore(path, RULES, first.now - 3_600_000);
     const next = again.node().broker;
     expect(next.secret).toEqual(broker.secret);
     expect(await next.join("a")).toBe(id as number);
@@ -82,7 +91,7 @@ describe("sqlite: across restarts", () => {
 
   test("a name that was held for long enough waits for its session, also after a crash", async () => {
     const path = newFile();
-    const first = await openFile(path);
+    const first = await openStore(path);
     const { broker } = first.node();
     await broker.join("a");
     const claim = (key: string, session?: string) => ({
@@ -97,7 +106,7 @@ describe("sqlite: across restarts", () => {
     await broker.claim("a", claim("short", "s"));
     const released = claim("late", "s");
     await broker.claim("a", released);
-    broker.release("a", { holder: released.holder, key: "late", keep: false });
+    await broker.release("a", { holder: released.holder, key: "late", keep: false });
     await broker.publish("a", draft("all of this is on the disk by then"));
 
     // What a crash leaves behind: the file as it is now, with nobody having said good-bye.
@@ -106,35 +115,35 @@ describe("sqlite: across restarts", () => {
       await Bun.write(`${copy}${end}`, Bun.file(`${path}${end}`));
     }
     await first.close();
-    const again = await openFile(copy, RULES, first.now);
+    const again = await openStore(copy, RULES, first.now);
     const next = again.node().broker;
-    expect((await next.roster("a")).names.toSorted()).toEqual(["freed", "long", "renamed"]);
+    expect((await next.roster("a")).names!.toSorted()).toEqual(["freed", "long", "renamed"]);
     expect(await next.claim("a", claim("long", "t"))).toBe(false);
     await next.join("a");
     expect(await next.claim("a", claim("long", "s"))).toBe(true);
     again.now += 30_000;
-    next.renew();
+    await next.renew();
     expect((await next.roster("a")).names).toEqual(["long"]);
     await again.close();
   });
 
   test("a name that was kept for long before does not keep a later one", async () => {
     const path = newFile();
-    const first = await openFile(path, { ...RULES, names: { ...RULES.names, grace: 3_600_000 } });
+    const first = await openStore(path, { ...RULES, names: { ...RULES.names, grace: 3_600_000 } });
     await keepName(first, "old");
     await first.close();
-    const again = await openFile(path, RULES, first.now);
+    const again = await openStore(path, RULES, first.now);
     await keepName(again, "new");
     again.now += RULES.names.grace;
     const { broker } = again.node();
-    broker.renew();
+    await broker.renew();
     expect((await broker.roster("a")).names).toEqual(["old"]);
     await again.close();
   });
 
   test("what is no longer kept is no longer in the file", async () => {
     const path = newFile();
-    const store = await openFile(path, { ...RULES, history: { ...RULES.history, limit: 5 } });
+    const store = await openStore(path, { ...RULES, history: { ...RULES.history, limit: 5 } });
     const { broker } = store.node();
     await broker.join("a");
     for (let n = 0; n < 50; n++) await broker.publish("a", draft(`${n}`));
@@ -147,13 +156,13 @@ describe("sqlite: across restarts", () => {
 
   test("the file is for its owner alone", async () => {
     const path = newFile();
-    await (await openFile(path)).close();
+    await (await openStore(path)).close();
     expect(statSync(path).mode & 0o077).toBe(0);
   });
 });
 
 test("sqlite: with more than 8 MiB under way, messages are refused", async () => {
-  const store = await openFile(newFile(), {
+  const store = await openStore(newFile(), {
     ...RULES,
     history: { ...RULES.history, memory: 64 * 1024 * 1024 },
   });
@@ -171,37 +180,72 @@ test("sqlite: with more than 8 MiB under way, messages are refused", async () =>
   await store.close();
 });
 
-test("sqlite: when its thread ends, what is under way is unknown, and the server stops", async () => {
-  const exited = Promise.withResolvers<unknown>();
-  const exit = spyOn(process, "exit").mockImplementation(((status) =>
-    exited.resolve(status)) as typeof process.exit);
-  const data = await openSqlite(newFile(), RULES, Date.now);
-  const broker = createSqliteBroker(data, RULES, Date.now, recorder([]), log);
-  await broker.join("a");
-  const first = broker.publish("a", draft("on its way", "1"));
-  const again = broker.publish("a", draft("on its way", "1"));
-  // The batch of these is handed over by then.
-  await Promise.resolve();
-  const later = broker.publish("a", draft("behind it"));
-  data.worker.terminate();
-  expect(await Promise.all([first, again, later])).toEqual(["unknown", "unknown", "unknown"]);
-  expect(await exited.promise).toBe(1);
-  exit.mockRestore();
+describe("sqlite: when its thread ends", () => {
+  test("what is under way is unknown, and the broker is broken, but ends nothing", async () => {
+    const { data, options } = await openData();
+    const raw = new SqliteBroker(data, options);
+    const broker = asked(raw);
+    await broker.join("a");
+    const first = broker.publish("a", draft("on its way", "1"));
+    const again = broker.publish("a", draft("on its way", "1"));
+    // The batch of these is handed over by then.
+    await Promise.resolve();
+    const later = broker.publish("a", draft("behind it"));
+    data.worker.terminate();
+    expect(await Promise.all([first, again, later])).toEqual(["unknown", "unknown", "unknown"]);
+    expect(raw.status()).toEqual({ state: "broken", reason: "its thread has ended" });
+    expect(await broker.publish("a", draft("too late"))).toBe("unavailable");
+    await broker.close();
+  });
+
+  test("while the file is being closed, nothing waits for it", async () => {
+    const { data, options } = await openData();
+    const broker = asked(new SqliteBroker(data, options));
+    await broker.join("a");
+    void broker.publish("a", draft("on its way"));
+    const closed = broker.close();
+    data.worker.terminate();
+    await closed;
+  });
 });
 
-test("sqlite: a thread that ends while the file is being closed holds nothing up", async () => {
-  const data = await openSqlite(newFile(), RULES, Date.now);
-  const broker = createSqliteBroker(data, RULES, Date.now, recorder([]), log);
-  await broker.join("a");
-  void broker.publish("a", draft("on its way"));
-  const closed = broker.close();
-  data.worker.terminate();
-  await closed;
+test("sqlite: a reload leaves no listener on the thread, and loses no answer", async () => {
+  const { data, options } = await openData();
+  const counted = counting(data);
+  const first = new SqliteBroker(counted.data, options);
+  const answer = asked(first).publish("a", draft("across a reload"));
+  first.dispose();
+  let last = first;
+  for (let load = 0; load < 3; load++) {
+    last = new SqliteBroker(counted.data, options);
+    expect(counted.listeners()).toBe(1);
+    if (load < 2) last.dispose();
+  }
+  expect(await answer).toBeNumber();
+  await last.close();
+  expect(counted.listeners()).toBe(0);
 });
 
-test("sqlite: names cost no more while the disk is full, and are in the file once it is not", async () => {
-  const path = newFile();
-  const data = await openSqlite(path, RULES, () => 1_700_000_000_000);
+/** Data whose thread counts the listeners that it has. */
+function counting(data: SqliteData) {
+  const { worker } = data;
+  let listeners = 0;
+  const add = worker.addEventListener.bind(worker);
+  const remove = worker.removeEventListener.bind(worker);
+  worker.addEventListener = ((...args: Parameters<typeof add>) => {
+    listeners++;
+    add(...args);
+  }) as typeof worker.addEventListener;
+  worker.removeEventListener = ((...args: Parameters<typeof remove>) => {
+    listeners--;
+    remove(...args);
+  }) as typeof worker.removeEventListener;
+  return { data, listeners: () => listeners };
+}
+
+test("sqlite: names wait while the disk is full, and are in the file once it is not", async () => {
+  let now = 1_700_000_000_000;
+  const { path, data, options } = await openData(() => now);
   const { worker } = data;
   const orders: Extract<Order, { do: "write" }>[] = [];
   let full = false;
@@ -213,12 +257,12 @@ test("sqlite: names cost no more while the disk is full, and are in the file onc
     },
     terminate: () => worker.terminate(),
     addEventListener() {},
+    removeEventListener() {},
     onmessage: (_: { data: Reply }) => {},
   };
-  worker.onmessage = (event) => thread.onmessage(event);
+  worker.onmessage = (event: MessageEvent<Reply>) => thread.onmessage(event);
   const file = { ...data, worker: thread as unknown as Worker };
-  let now = 1_700_000_000_000;
-  const broker = createSqliteBroker(file, RULES, () => now, recorder([]), log);
+  const broker = asked(new SqliteBroker(file, options));
   const claim = (key: string, holder: object, held?: string) =>
     broker.claim("a", { holder, name: { shown: key, key }, held, session: `${key}'s` });
   await broker.join("a");
@@ -229,30 +273,44 @@ test("sqlite: names cost no more while the disk is full, and are in the file onc
   expect(await broker.publish("a", draft("refused"))).toBe("unavailable");
   orders.length = 0;
   const holder = {};
-  for (let n = 0; n < 1000; n++) await claim(`n${n}`, holder, n === 0 ? undefined : `n${n - 1}`);
+  const rename = (n: number) => claim(`n${n}`, holder, n === 0 ? undefined : `n${n - 1}`);
+  for (let n = 0; n < 1000; n++) await rename(n);
   await Bun.sleep(20);
   expect(orders).toEqual([]);
-  broker.renew();
+  await broker.renew();
   await Bun.sleep(20);
-  expect(orders.map(({ batch }) => batch.names.length)).toEqual([2]);
-  expect(file.waiting.names.size).toBe(0);
+  expect(orders.length).toBe(1);
 
   full = false;
-  broker.renew();
+  await broker.renew();
   await broker.publish("a", draft("fine again"));
   await claim("bob", {});
   now += RULES.names.heldFor;
   await broker.close();
-  const again = await openFile(path, RULES, now);
+  const again = await openStore(path, RULES, now);
   const { names } = await again.node().broker.roster("a");
-  expect(names.toSorted()).toEqual(["ann", "bob", "n999"]);
+  expect(names!.toSorted()).toEqual(["ann", "bob", "n999"]);
   await again.close();
+});
+
+test("sqlite: while the disk is full, names take bounded memory", async () => {
+  const { data, options } = await openData();
+  const raw = new SqliteBroker(data, options);
+  const holder = {};
+  raw.join("a", () => {});
+  // The thread has no time to write while this goes on, which is as good as a full disk.
+  for (let n = 0; n < 25_000; n++) {
+    const name = { shown: `n${n}`, key: `n${n}` };
+    raw.claim("a", { holder, name, held: `n${n - 1}`, session: "s" }, () => {});
+  }
+  expect(data.gathered.names.size).toBeLessThanOrEqual(10_000);
+  await raw.close();
 });
 
 test("sqlite: a path is a path, whatever SQLite would make of it", async () => {
   const cwd = process.cwd();
   process.chdir(mkdtempSync(join(folder, "cwd-")));
-  const store = await openFile(":memory:");
+  const store = await openStore(":memory:");
   await store.node().broker.join("a");
   await store.node().broker.publish("a", draft("kept"));
   await store.close();
@@ -260,9 +318,9 @@ test("sqlite: a path is a path, whatever SQLite would make of it", async () => {
   process.chdir(cwd);
 });
 
-describe("sqlite: a file that can not be used is told, and left as it is", () => {
+describe("sqlite: a file that cannot be used is told, and left as it is", () => {
   async function faultOf(path: string): Promise<string> {
-    return openFile(path).then(
+    return openStore(path).then(
       () => "none",
       (error: Error) => error.message,
     );
@@ -271,7 +329,7 @@ describe("sqlite: a file that can not be used is told, and left as it is", () =>
   test("no database", async () => {
     const path = newFile();
     writeFileSync(path, "Dear diary, this is no database at all.".repeat(100));
-    expect(await faultOf(path)).toEndWith("can not be used: file is not a database.");
+    expect(await faultOf(path)).toEndWith("cannot be used: file is not a database.");
     expect(existsSync(`${path}-wal`)).toBe(false);
   });
 
@@ -287,7 +345,7 @@ describe("sqlite: a file that can not be used is told, and left as it is", () =>
 
   test("a newer version's", async () => {
     const path = newFile();
-    await (await openFile(path)).close();
+    await (await openStore(path)).close();
     const newer = new Database(path);
     newer.run("PRAGMA user_version = 1000");
     newer.close();
@@ -301,10 +359,11 @@ describe("sqlite: a file that can not be used is told, and left as it is", () =>
 
   test("one that another process uses", async () => {
     const path = newFile();
-    const store = await openFile(path);
+    const store = await openStore(path);
     const script = `
-      import { openSqlite } from ${JSON.stringify(join(import.meta.dir, "../../src/broker/sqlite-data.ts"))};
-      await openSqlite(${JSON.stringify(path)}, ${JSON.stringify(RULES)}, Date.now)
+      import { openFile } from ${JSON.stringify(join(import.meta.dir, "../../src/broker/sqlite/data.ts"))};
+      const options = { rules: ${JSON.stringify(RULES)}, clock: Date.now };
+      await openFile(${JSON.stringify(path)}, options)
         .then(() => console.log("opened"), (error) => console.log(error.message));
       process.exit(0);`;
     const child = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe" });

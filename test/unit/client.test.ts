@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { backoff } from "../../src/client/backoff.ts";
-import { readBundle } from "../../src/client/bundle.ts";
+import { readBundle } from "../../src/http/bundle.ts";
 import type { HistoryFrame } from "../../src/client/frames.ts";
 import { createInbox, judge } from "../../src/client/inbox.ts";
 import { type Limits, pace } from "../../src/client/pace.ts";

@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
 import { decide, type Rules } from "../../src/commands/decide.ts";
 import { createSessions } from "../../src/auth/sessions.ts";
-import { arrive, type Connection, identify } from "../../src/node/state.ts";
-import { newPeer } from "../../src/connection.ts";
+import { hold } from "../../src/node/channels.ts";
+import { type Connection, identify } from "../../src/node/state.ts";
+import { Peer } from "../../src/edge/peer.ts";
 import { rate } from "../../src/protocol/bucket.ts";
 
 const rules: Rules = {
@@ -13,7 +14,7 @@ const rules: Rules = {
 };
 
 function connection(v1 = false): Connection {
-  return newPeer(arrive(new Map(), "a"), v1, 0);
+  return new Peer(hold(new Map(), "a"), v1, 0);
 }
 
 /** Sends frames at these times. @returns what became of each */

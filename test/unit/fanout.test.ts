@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
 import fc from "fast-check";
-import { createFanout } from "../../src/node/fanout.ts";
-import { arrive, type Channel } from "../../src/node/state.ts";
+import { socketAudiences } from "../../src/node/audiences.ts";
+import { type Channel, groupOf, hold } from "../../src/node/channels.ts";
+import { Fanout } from "../../src/node/fanout.ts";
 
 interface Sent {
   at: number;
@@ -15,8 +16,18 @@ const publish = (topic: string, frame: string) => {
   sent.push({ at: now, topic, text: (JSON.parse(frame) as { text: string }).text });
 };
 
+const audiences = socketAudiences(publish);
+
 function channelOf(plain: number, v1 = 0): Channel {
-  return Object.assign(arrive(new Map(), "a"), { plain, v1 });
+  const channel = hold(new Map(), "a");
+  groupOf(channel, audiences.plain).count = plain;
+  groupOf(channel, audiences.v1).count = v1;
+  return channel;
+}
+
+/** From now on so many plain sockets listen. */
+function resize(channel: Channel, plain: number): void {
+  groupOf(channel, audiences.plain).count = plain;
 }
 
 function message(text: string) {
@@ -54,7 +65,7 @@ beforeEach(() => {
 afterEach(() => void jest.useRealTimers());
 
 const fanoutOf = (window: number) =>
-  createFanout(publish, { window, clock: () => now, nextTurn: (run) => void turns.push(run) });
+  new Fanout({ window, clock: () => now, nextTurn: (run) => void turns.push(run) });
 
 describe("encodings", () => {
   test("are made for those who read them, each once", () => {
@@ -160,10 +171,10 @@ describe("a large channel", () => {
     expect(texts()).toEqual(["1", "2", "3"]);
     say("4");
     expect(sent.length).toBe(3);
-    channel.plain = 5;
+    resize(channel, 5);
     say("5");
     expect(texts()).toEqual(["1", "2", "3", "4", "5"]);
-    channel.plain = 1000;
+    resize(channel, 1000);
     say("6");
     expect(sent.length).toBe(5);
     fanout.flushAll();
@@ -208,8 +219,8 @@ test("whatever happens, all is sent once, in order, and within the window", () =
           saidAt.push(now);
         } else if (next === "turn") turn();
         else if (next === "flush") fanout.flush(channel);
-        else if (next === "grow") channel.plain = 1000;
-        else if (next === "shrink") channel.plain = 5;
+        else if (next === "grow") resize(channel, 1000);
+        else if (next === "shrink") resize(channel, 5);
         else pass(next);
         expect(texts()).toEqual(upTo(sent.length));
       }

@@ -10,9 +10,11 @@ const SRC = resolve(import.meta.dir, "../../src");
 const FLOORS = [
   ["main.ts"],
   ["server.ts"],
-  ["connection.ts", "http"],
-  ["commands.ts", "fanout.ts", "presence.ts", "broker"],
-  ["state.ts", "limiter.ts", "sessions.ts", "log.ts", "config.ts"],
+  ["edge", "http"],
+  ["commands"],
+  ["node", "auth"],
+  ["broker"],
+  ["log.ts", "config.ts"],
   ["protocol"],
 ];
 /** Rooms beside the house: what each may import from outside of itself. */
@@ -89,9 +91,11 @@ test("only where it belongs: the listener, the timer, the environment, the socke
   const rules: [RegExp, string[]][] = [
     [/\bBun\.serve\(/, ["server.ts"]],
     [/\bsetInterval\(/, ["server.ts", "client/", "web/"]],
-    [/\bprocess\.(env|argv)\b|\bBun\.(env|argv)\b/, ["main.ts", "client/bundle.ts"]],
-    [/\bServerWebSocket\b/, ["connection.ts"]],
-    [/"bun:sqlite"/, ["broker/sqlite-worker.ts"]],
+    [/\bprocess\.(env|argv)\b|\bBun\.(env|argv)\b/, ["main.ts", "http/bundle.ts"]],
+    [/\bServerWebSocket\b/, ["edge/peer.ts", "edge/websocket.ts"]],
+    // The node alone tells listeners anything; a peer hands it to its socket.
+    [/\.send\(/, ["node/node.ts", "edge/peer.ts", "client/", "terminal/", "web/"]],
+    [/"bun:sqlite"/, ["broker/sqlite/worker.ts"]],
   ];
   for (const file of new Bun.Glob("**/*.ts").scanSync(SRC)) {
     const text = await Bun.file(join(SRC, file)).text();

@@ -2,8 +2,8 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { readBundle } from "../../src/client/bundle.ts";
-import { readBundle as embedBundle } from "../../src/client/bundle.ts" with { type: "macro" };
+import { readBundle } from "../../src/http/bundle.ts";
+import { readBundle as embedBundle } from "../../src/http/bundle.ts" with { type: "macro" };
 import { serve } from "../helpers/server.ts";
 
 const EMBEDDED = embedBundle();

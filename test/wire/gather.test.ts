@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { type Client, connect, enter, enterAs, V1 } from "../helpers/client.ts";
 import { serve } from "../helpers/server.ts";
 
-/** A large channel that gathers for very long: what must not wait, does not. */
+/** A large channel that gathers for a very long time: whatever must not wait does not. */
 
 /** The texts of the messages that come before a frame with this in it. */
 async function textsUntil(client: Client, mark: string): Promise<string[]> {
@@ -15,7 +15,7 @@ async function textsUntil(client: Client, mark: string): Promise<string[]> {
   }
 }
 
-test("nothing else notices that a channel gathers", async () => {
+test("everything that must not wait comes at once, after what was gathered", async () => {
   await using server = await serve({ messageRate: 0, fanoutWindow: 60_000 });
   const url = `${server.ws}/a`;
   const members = await Promise.all(
@@ -61,7 +61,7 @@ test("nothing else notices that a channel gathers", async () => {
   while (((await ann.nextOf("ack")).ref as string) !== "10");
   watcher.rest.length = 0;
   watcher.say({ type: "presence" });
-  expect(await textsUntil(watcher, '"names"')).toEqual(["9", "10"]);
+  expect(await textsUntil(watcher, '"joined"')).toEqual(["9", "10"]);
 
   // And that one's name went to another connection.
   late.say({ type: "identity", user: "late" });

@@ -1,68 +1,39 @@
 import { expect, test } from "bun:test";
-import type { Awaitable, Broker, BrokerEvents, PublishFault } from "../../src/broker/broker.ts";
-import { createMemoryBroker, createMemoryData } from "../../src/broker/memory.ts";
+import type { BrokerEvents } from "../../src/broker/broker.ts";
+import { createMemoryData, MemoryBroker } from "../../src/broker/memory/memory.ts";
+import { asked, type AskedBroker } from "../contract/broker.ts";
 import { type Client, connect, enter, enterAs, V1 } from "../helpers/client.ts";
+import { type LateBroker, lateStore } from "../helpers/late.ts";
+import { frameOf, handshake, rawSocket } from "../helpers/raw.ts";
 import { serve, type TestServer } from "../helpers/server.ts";
 
 /** Connections on a broker that answers later, as one behind a network does. */
 
 interface Later {
-  server: TestServer;
-  broker: Broker;
-  events: BrokerEvents;
-  /** Whether answers are held back until the next time this is false. */
-  hold: boolean;
-  /** What the next publish is answered, without being done. */
-  refuse: PublishFault | undefined;
+  readonly server: TestServer;
+  /** The server's own broker, and another node on the same store. */
+  readonly broker: LateBroker;
+  readonly far: AskedBroker;
 }
 
 async function serveLater(): Promise<Later> {
-  const later = { hold: false, refuse: undefined } as Later;
-  let queue: Promise<unknown> = Promise.resolve();
-  /** In order, each after a while, as commands on one connection to a store are. */
-  function after<T>(work: () => Awaitable<T>): Promise<T> {
-    const done = queue.then(async () => {
-      do await Bun.sleep(Math.random() * 2);
-      while (later.hold);
-      return work();
-    });
-    queue = done;
-    return done;
-  }
-  later.server = await serve(
-    { messageRate: 0 },
-    {
-      openBroker(events) {
-        const rules = {
-          history: { limit: 100, ttl: 1e6, memory: 1e6 },
-          names: { grace: 0, heldFor: 0 },
-        };
-        const broker = createMemoryBroker(createMemoryData(0), rules, Date.now, events);
-        later.broker = broker;
-        later.events = events;
-        return {
-          ...broker,
-          join: (channel) => after(() => broker.join(channel)),
-          leave: (channel) => void after(() => broker.leave(channel)),
-          claim: (channel, claim) => after(() => broker.claim(channel, claim)),
-          release: (channel, release) => void after(() => broker.release(channel, release)),
-          publish: (channel, draft) =>
-            after(() => {
-              const fault = later.refuse;
-              later.refuse = undefined;
-              return fault ?? broker.publish(channel, draft);
-            }),
-          history: (channel, query) => after(() => broker.history(channel, query)),
-          roster: (channel) => after(() => broker.roster(channel)),
-        };
-      },
-    },
-  );
-  return later;
+  const store = lateStore((events: BrokerEvents) => {
+    const rules = {
+      history: { limit: 100, ttl: 1e6, memory: 1e6 },
+      names: { grace: 0, heldFor: 0 },
+    };
+    const data = createMemoryData(new Uint8Array(32), 0);
+    return new MemoryBroker(data, { rules, clock: Date.now, events });
+  });
+  let broker: LateBroker | undefined;
+  const openBroker = (events: BrokerEvents) => (broker = store.node(events));
+  const server = await serve({ messageRate: 0 }, { openBroker });
+  const nothing = { message() {}, presence() {}, evicted() {}, gap() {} };
+  return { server, broker: broker!, far: asked(store.node(nothing)) };
 }
 
-async function names({ broker }: Later): Promise<string[]> {
-  return (await broker.roster("a")).names.toSorted();
+async function names({ far }: Later): Promise<readonly string[]> {
+  return ((await far.roster("a")).names ?? []).toSorted();
 }
 
 /** Waits until the broker has done all that was asked of it. */
@@ -71,7 +42,7 @@ async function quiet(client: Client): Promise<void> {
   for (;;) if ((await client.nextOf("error")).code === "invalid_json") return;
 }
 
-test("what is sent in one go takes effect in the order sent, from the first frame on", async () => {
+test("frames sent in one go take effect in the order sent, from the first frame on", async () => {
   const later = await serveLater();
   await using server = later.server;
   const ann = await connect(`${server.ws}/a`, V1);
@@ -97,55 +68,58 @@ test("what is sent in one go takes effect in the order sent, from the first fram
   expect(of("error")).toMatchObject([{ code: "not_identified", ref: "3" }]);
 });
 
-test("who closes while its claim or its arrival is under way leaves nothing behind", async () => {
+test("a connection that closes while it arrives or claims a name leaves nothing behind", async () => {
   const later = await serveLater();
   await using server = later.server;
   const witness = await enterAs(`${server.ws}/a`, "witness");
-  later.hold = true;
+  later.broker.hold = true;
   const arriving = await connect(`${server.ws}/a`);
   arriving.say({ type: "identity", user: "arriving" });
   // A connection that waits is not read from, so its end is seen afterwards.
   arriving.socket.terminate();
-  later.hold = false;
+  later.broker.hold = false;
   await arriving.closed;
   const claiming = await enter(`${server.ws}/a`, V1);
-  later.hold = true;
+  later.broker.hold = true;
   claiming.say({ type: "identity", user: "claiming" });
   claiming.socket.terminate();
-  later.hold = false;
+  later.broker.hold = false;
   await claiming.closed;
-  while ((await later.broker.roster("a")).count !== 1) await Bun.sleep(1);
+  while ((await later.far.roster("a")).count !== 1) await Bun.sleep(1);
   while ((await names(later)).length !== 1) await Bun.sleep(1);
   expect(await names(later)).toEqual(["witness"]);
   await quiet(witness);
 });
 
-test("one history request is under way at a time", async () => {
+test("only one history request is in progress at a time", async () => {
   const later = await serveLater();
   await using server = later.server;
   const ann = await enter(`${server.ws}/a`, V1);
-  later.hold = true;
+  later.broker.hold = true;
   ann.say({ type: "history" });
   ann.say({ type: "history" });
   expect((await ann.nextOf("error")).code).toBe("busy");
-  later.hold = false;
+  later.broker.hold = false;
   await ann.nextOf("history");
   ann.say({ type: "history" });
   await ann.nextOf("history");
 });
 
-test("a refused message is told, with its ref to who gave one", async () => {
+test("a refused message is answered, with its ref if it had one", async () => {
   const later = await serveLater();
   await using server = later.server;
   const ann = await enterAs(`${server.ws}/a`, "ann", V1);
   const bob = await enterAs(`${server.ws}/a`, "bob");
-  later.refuse = "unavailable";
+  later.broker.refuse = "unavailable";
   ann.say({ type: "message", text: "hi", ref: "1" });
   expect(await ann.nextOf("error")).toMatchObject({ code: "unavailable", ref: "1" });
-  later.refuse = "unknown";
+  later.broker.refuse = "unknown";
   ann.say({ type: "message", text: "hi", ref: "1" });
   expect(await ann.nextOf("error")).toMatchObject({ code: "unknown", ref: "1" });
-  later.refuse = "unavailable";
+  later.broker.refuse = "not_identified";
+  ann.say({ type: "message", text: "hi", ref: "1" });
+  expect(await ann.nextOf("error")).toMatchObject({ code: "not_identified", ref: "1" });
+  later.broker.refuse = "unavailable";
   bob.say({ type: "message", text: "hi" });
   expect(await bob.nextOf("error")).toMatchObject({ code: "unavailable" });
   ann.say({ type: "message", text: "hi", ref: "1" });
@@ -158,19 +132,76 @@ test("messages, names and takeovers from other nodes reach everyone here", async
   const ann = await enterAs(`${server.ws}/a`, "ann", V1);
   ann.say({ type: "presence" });
   expect((await ann.nextOf("presence")).names).toEqual(["ann"]);
-  const { broker } = later;
-  const far = {};
-  await broker.join("a");
-  const claim = {
-    holder: far,
-    name: { shown: "far", key: "far" },
-    held: undefined,
-    session: undefined,
-  };
-  expect(await broker.claim("a", claim)).toBe(true);
-  await broker.publish("a", { text: '"from afar"', user: '"far"' });
+  const { far } = later;
+  const holder = {};
+  await far.join("a");
+  const name = { shown: "far", key: "far" };
+  expect(await far.claim("a", { holder, name, held: undefined, session: undefined })).toBe(true);
+  await far.publish("a", { holder, text: '"from afar"', user: '"far"' });
   expect(await ann.nextOf("message")).toMatchObject({ text: "from afar", user: "far" });
   expect(await ann.nextOf("presence")).toMatchObject({ count: 2, joined: ["far"] });
   ann.say({ type: "identity", user: "far" });
   expect((await ann.nextOf("identity")).code).toBe("name_taken");
+});
+
+test("nothing that waits is performed once its connection is closed", async () => {
+  const later = await serveLater();
+  await using server = later.server;
+  const witness = await enterAs(`${server.ws}/a`, "witness", V1);
+  witness.say({ type: "presence" });
+  await witness.nextOf("presence");
+  const raw = await rawSocket(server.http);
+  raw.write(handshake("/a", ["Sec-WebSocket-Protocol: shoal.v1"]));
+  await raw.until('"type":"connection"');
+  later.broker.hold = true;
+  // One write, so that all of it comes in one read and the close is seen at once.
+  raw.write(
+    Buffer.concat(
+      [
+        { type: "identity", user: "ghost" },
+        { type: "presence" },
+        { type: "message", text: "boo" },
+      ].map((frame) => frameOf(0x81, new TextEncoder().encode(JSON.stringify(frame)))),
+    ),
+  );
+  raw.end();
+  await raw.closed;
+  later.broker.hold = false;
+  while ((await later.far.roster("a")).count !== 1) await Bun.sleep(1);
+  witness.say({ type: "message", text: "still here", ref: "1" });
+  const { messages } = (await historyOf(witness)) as { messages: { text: string }[] };
+  expect(messages.map(({ text }) => text)).toEqual(["still here"]);
+  expect(await names(later)).toEqual(["witness"]);
+});
+
+/** The history, once the client's own message is acknowledged. */
+async function historyOf(client: Client): Promise<Record<string, unknown>> {
+  await client.nextOf("ack");
+  client.say({ type: "history" });
+  return client.nextOf("history");
+}
+
+test("a drain closes connections that are still on their way in with 1001", async () => {
+  const later = await serveLater();
+  const { server, broker } = later;
+  const inside = await enter(`${server.ws}/a`);
+  broker.hold = true;
+  const arriving = await connect(`${server.ws}/a`);
+  const drained = server.drain();
+  expect((await arriving.closed).code).toBe(1001);
+  expect((await inside.closed).code).toBe(1001);
+  broker.hold = false;
+  await drained;
+});
+
+test("a name that the node has lost can be claimed again", async () => {
+  const later = await serveLater();
+  await using server = later.server;
+  const ann = await enterAs(`${server.ws}/a`, "ann", { protocols: ["shoal.v1"] });
+  later.broker.evict("lost");
+  expect(await ann.nextOf("heartbeat")).toMatchObject({ authenticated: "false" });
+  ann.say({ type: "message", text: "hi", ref: "1" });
+  expect(await ann.nextOf("error")).toMatchObject({ code: "not_identified", ref: "1" });
+  ann.say({ type: "identity", user: "ann" });
+  expect((await ann.nextOf("identity")).success).toBe("true");
 });

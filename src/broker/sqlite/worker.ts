@@ -1,8 +1,8 @@
 import { Database } from "bun:sqlite";
 import { closeSync, openSync } from "node:fs";
 import { resolve } from "node:path";
-import type { Posted } from "./refs.ts";
-import type { Message } from "../protocol/encode.ts";
+import type { Posted } from "../memory/refs.ts";
+import type { Message } from "../../protocol/encode.ts";
 
 /**
  * The thread that writes the database, so that the event loop never waits for a disk. It is told
@@ -33,8 +33,6 @@ export interface Batch {
   readonly keeps: boolean;
   readonly refs: readonly Posted[];
   readonly names: readonly NameChange[];
-  /** Whether these are all names that there are. */
-  readonly allNames: boolean;
   /** Channels whose messages up to an id are no longer kept, or of which nothing is. */
   readonly drops: readonly { channel: string; upTo: number; forgotten: boolean }[];
 }
@@ -65,7 +63,7 @@ export type Reply =
 const APPLICATION = 0x53686f6c;
 /**
  * The steps from each version of the schema to the next; the version is how many were taken.
- * Texts and users are JSON string literals, since SQLite can not hold a lone surrogate.
+ * Texts and users are JSON string literals, since SQLite cannot hold a lone surrogate.
  */
 const STEPS = [
   `CREATE TABLE meta (secret BLOB NOT NULL, forgotten INTEGER NOT NULL);
@@ -163,7 +161,6 @@ function write(database: Database, batch: Batch, refsSince: number): void {
   for (const [id, last] of lasts) channel.run(id, last);
   for (const one of batch.refs) ref.run(one.channel, one.session, one.ref, one.id, one.hash);
   if (batch.refs.length > 0) oldRefs.run(refsSince);
-  if (batch.allNames) database.run("DELETE FROM names");
   for (const { channel: id, key, row } of batch.names) {
     if (row === undefined) noName.run(id, key);
     else name.run(id, key, row.shown, row.session, row.since, row.until);

@@ -1,0 +1,275 @@
+import type { Message, Page } from "../../protocol/encode.ts";
+import type { BrokerOptions, HistoryQuery } from "../broker.ts";
+
+/**
+ * The messages that are kept, for brokers that keep them in memory. What is kept of a channel is
+ * always the unbroken end of its chain: messages only ever go from the front.
+ */
+
+/** What is known of one channel. */
+interface Log {
+  readonly channel: string;
+  /** The id of its last message, kept or not, and what that was when the log was made. */
+  last: number;
+  readonly base: number;
+  /** A ring of messages: the oldest is at `head`, and `size` of them are kept. */
+  readonly ring: (Message | undefined)[];
+  head: number;
+  size: number;
+  /** Whether a connection is in the channel. */
+  occupied: boolean;
+  /** Whether it could give something back, and whether it was used since that was last looked for. */
+  counted: boolean;
+  used: boolean;
+}
+
+/** Plain data, so that it survives a reload of the code. */
+export interface HistoryData {
+  readonly logs: Map<string, Log>;
+  /** The logs that could give something back: empty channels in which nothing was said, and others. */
+  readonly silent: Set<Log>;
+  readonly others: Set<Log>;
+  /** Since when a channel has been empty, the earliest first. */
+  readonly empty: Map<Log, number>;
+  /** What all of this takes, in bytes, by estimate. */
+  bytes: number;
+  /** The highest id of a channel that was forgotten. */
+  forgotten: number;
+}
+
+/** @param forgotten the highest id that may have been given before, and is not known any more */
+export function createHistoryData(forgotten: number): HistoryData {
+  return {
+    logs: new Map(),
+    silent: new Set(),
+    others: new Set(),
+    empty: new Map(),
+    bytes: 0,
+    forgotten,
+  };
+}
+
+/** What a log and a message take beside their strings, in bytes: measured, rounded up. */
+const LOG_BYTES = 400;
+const MESSAGE_BYTES = 120;
+
+/** The part of the memory that is freed at once. */
+const SPARE = 1 / 64;
+
+function logCost({ channel }: Log): number {
+  return LOG_BYTES + 2 * channel.length;
+}
+
+function cost(message: Message): number {
+  return MESSAGE_BYTES + 2 * (message.text.length + message.user.length);
+}
+
+export interface HistoryOptions extends Omit<BrokerOptions, "events"> {
+  /**
+   * Hears when all of a channel's messages up to an id are gone, and with `forgotten` that nothing
+   * of the channel is known any more.
+   */
+  readonly onDrop?: (channel: string, upTo: number, forgotten: boolean) => void;
+}
+
+export class History {
+  readonly #data: HistoryData;
+  readonly #options: HistoryOptions;
+  readonly #limit: number;
+
+  constructor(data: HistoryData, options: HistoryOptions) {
+    this.#data = data;
+    this.#options = options;
+    this.#limit = options.rules.history.limit;
+  }
+
+  /** The first connection comes into a channel. */
+  occupy(channel: string): void {
+    const log = this.#logOf(channel);
+    log.occupied = log.used = true;
+    this.#data.empty.delete(log);
+    if (this.#data.silent.has(log)) this.#uncount(log);
+  }
+
+  /** The last connection has left a channel. */
+  vacate(channel: string): void {
+    const log = this.#logOf(channel);
+    log.occupied = false;
+    this.#data.empty.set(log, this.#options.clock());
+    this.#count(log, log.last === log.base ? this.#data.silent : this.#data.others);
+    this.#makeRoom();
+  }
+
+  /** The id of the channel's last message. */
+  last(channel: string): number {
+    return this.#data.logs.get(channel)?.last ?? this.#data.forgotten;
+  }
+
+  /** Gives a message its place, and keeps it. */
+  post(channel: string, text: string, user: string): Message {
+    const log = this.#logOf(channel);
+    const message = { id: nextId(log.last, this.#options.clock()), prev: log.last, text, user };
+    this.#keep(log, message);
+    return message;
+  }
+
+  /** Keeps a message that has its place. */
+  append(channel: string, message: Message): void {
+    this.#keep(this.#logOf(channel), message);
+  }
+
+  page(channel: string, { after, before, limit }: HistoryQuery): Page {
+    const log = this.#data.logs.get(channel);
+    if (log === undefined) {
+      const gap = after !== undefined && after !== this.#data.forgotten;
+      return { messages: [], gap, more: false };
+    }
+    log.used = true;
+    if (after === undefined) {
+      const end = before === undefined ? log.size : this.#placeOf(log, before);
+      const start = Math.max(0, end - limit);
+      return { messages: this.#slice(log, start, end), gap: false, more: start > 0 };
+    }
+    const start = this.#placeOf(log, after + 1);
+    const end = Math.min(start + limit, log.size);
+    const gap = start < log.size ? this.#at(log, start).prev !== after : log.last !== after;
+    return { messages: this.#slice(log, start, end), gap, more: end < log.size };
+  }
+
+  /** Takes over what an earlier life of this node kept of a channel; nobody is in it. */
+  restore(channel: string, last: number, messages: readonly Message[]): void {
+    const log = this.#make(channel, -1);
+    for (const message of messages) this.#keep(log, message);
+    log.last = last;
+    this.vacate(channel);
+  }
+
+  /** Forgets the channels that were empty for long enough. */
+  expire(): void {
+    const before = this.#options.clock() - this.#options.rules.history.ttl;
+    for (const [log, since] of this.#data.empty) {
+      if (since > before) break;
+      this.#forget(log);
+    }
+  }
+
+  #logOf(channel: string): Log {
+    return this.#data.logs.get(channel) ?? this.#make(channel, this.#data.forgotten);
+  }
+
+  #make(channel: string, base: number): Log {
+    const flags = { occupied: false, counted: false, used: false };
+    const log: Log = { channel, last: base, base, ring: [], head: 0, size: 0, ...flags };
+    this.#data.logs.set(channel, log);
+    return log;
+  }
+
+  /** Counts a log among those that could give something back. */
+  #count(log: Log, among: Set<Log>): void {
+    log.used = true;
+    if (log.counted) return;
+    log.counted = true;
+    among.add(log);
+    this.#data.bytes += logCost(log);
+  }
+
+  #uncount(log: Log): void {
+    if (!log.counted) return;
+    log.counted = false;
+    this.#data.bytes -= logCost(log);
+    if (!this.#data.others.delete(log)) this.#data.silent.delete(log);
+  }
+
+  /** The message at this place, counted from the oldest. */
+  #at(log: Log, place: number): Message {
+    return log.ring[(log.head + place) % this.#limit]!;
+  }
+
+  #slice(log: Log, start: number, end: number): Message[] {
+    return Array.from({ length: Math.max(0, end - start) }, (_, n) => this.#at(log, start + n));
+  }
+
+  /** The place of the first message with this id or a higher one, by bisection. */
+  #placeOf(log: Log, id: number): number {
+    let low = 0;
+    let high = log.size;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#at(log, middle).id < id) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Makes a message the last of its log. */
+  #keep(log: Log, message: Message): void {
+    const { empty } = this.#data;
+    log.last = message.id;
+    // Its last member may have left while the message was on its way to a store.
+    if (!log.occupied && !empty.has(log)) empty.set(log, this.#options.clock());
+    if (this.#limit === 0) return this.#options.onDrop?.(log.channel, message.id, false);
+    if (log.size === this.#limit) this.#dropOldest(log);
+    log.ring[(log.head + log.size) % this.#limit] = message;
+    log.size++;
+    this.#data.bytes += cost(message);
+    this.#count(log, this.#data.others);
+    this.#makeRoom();
+  }
+
+  #dropOldest(log: Log): void {
+    const message = this.#at(log, 0);
+    this.#data.bytes -= cost(message);
+    log.ring[log.head] = undefined;
+    log.head = (log.head + 1) % this.#limit;
+    log.size--;
+    if (log.size === 0) {
+      log.ring.length = 0;
+      log.head = 0;
+    }
+    this.#options.onDrop?.(log.channel, message.id, false);
+  }
+
+  #forget(log: Log): void {
+    while (log.size > 0) this.#dropOldest(log);
+    this.#uncount(log);
+    this.#data.empty.delete(log);
+    this.#data.logs.delete(log.channel);
+    if (log.last === log.base) return;
+    this.#data.forgotten = Math.max(this.#data.forgotten, log.last);
+    this.#options.onDrop?.(log.channel, log.last, true);
+  }
+
+  /**
+   * Drops what was not used lately: silent channels first, then the oldest messages. Each log that
+   * was used since the last time gets a second chance, so that a use costs no more than a flag. It
+   * drops a little more than it must, since looking for it takes time.
+   */
+  #makeRoom(): void {
+    const { memory } = this.#options.rules.history;
+    const data = this.#data;
+    if (data.bytes <= memory) return;
+    const enough = memory * (1 - SPARE);
+    for (const log of data.silent) {
+      if (data.bytes <= enough) return;
+      this.#forget(log);
+    }
+    for (const log of data.others) {
+      if (data.bytes <= enough) return;
+      if (log.used) {
+        log.used = false;
+        data.others.delete(log);
+        data.others.add(log);
+        continue;
+      }
+      while (data.bytes > enough && log.size > 0) this.#dropOldest(log);
+      if (log.size > 0) return;
+      if (log.occupied) this.#uncount(log);
+      else this.#forget(log);
+    }
+  }
+}
+
+/** The id after `prev`: the time in microseconds, or the next number if the clock is not past it. */
+export function nextId(prev: number, now: number): number {
+  return Math.max(prev + 1, now * 1000);
+}

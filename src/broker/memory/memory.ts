@@ -1,0 +1,139 @@
+import type {
+  Answer,
+  Broker,
+  BrokerOptions,
+  BrokerStatus,
+  Claim,
+  Draft,
+  HistoryQuery,
+  PublishAnswer,
+  Release,
+  Roster,
+} from "../broker.ts";
+import type { Page } from "../../protocol/encode.ts";
+import { createHistoryData, History, type HistoryData } from "./history.ts";
+import { createNamesData, type Hold, Names, type NamesData } from "./names.ts";
+import { createRefsData, hashOf, Refs, type RefsData } from "./refs.ts";
+
+/** Everything that the memory broker knows: plain data, so that it survives a reload. */
+export interface MemoryData {
+  readonly secret: Uint8Array;
+  readonly history: HistoryData;
+  readonly names: NamesData;
+  readonly refs: RefsData;
+}
+
+/** @param forgotten the highest id that may have been given before and is not known any more */
+export function createMemoryData(secret: Uint8Array, forgotten: number): MemoryData {
+  return {
+    secret,
+    history: createHistoryData(forgotten),
+    names: createNamesData(),
+    refs: createRefsData(),
+  };
+}
+
+/** Where the memory broker keeps its data through a reload of the code. */
+export interface MemoryKept {
+  memory?: MemoryData;
+}
+
+/** Opens a memory broker, with the data that is kept if there is some. */
+export function openMemory(kept: MemoryKept, options: BrokerOptions): MemoryBroker {
+  const secret = () => crypto.getRandomValues(new Uint8Array(32));
+  // Whatever was said until now is forgotten, and without a store nobody can say what it was.
+  kept.memory ??= createMemoryData(secret(), options.clock() * 1000);
+  return new MemoryBroker(kept.memory, options);
+}
+
+/** The broker of one process that keeps everything in memory and answers in the same tick. */
+export class MemoryBroker implements Broker {
+  readonly secret: Uint8Array;
+  protected readonly options: BrokerOptions;
+  protected readonly messages: History;
+  protected readonly names: Names;
+  protected readonly refs: Refs;
+
+  constructor(data: MemoryData, options: BrokerOptions) {
+    this.secret = data.secret;
+    this.options = options;
+    this.messages = new History(data.history, {
+      ...options,
+      onDrop: (channel, upTo, forgotten) => this.onDrop(channel, upTo, forgotten),
+    });
+    this.names = new Names(data.names, {
+      ...options,
+      onChange: (channel, key, hold) => this.onName(channel, key, hold),
+    });
+    this.refs = new Refs(data.refs, options.clock);
+  }
+
+  join(channel: string, answer: Answer<number>): void {
+    if (this.names.join(channel)) this.messages.occupy(channel);
+    answer(this.messages.last(channel));
+  }
+
+  leave(channel: string): void {
+    if (this.names.leave(channel)) this.messages.vacate(channel);
+  }
+
+  publish(channel: string, draft: Draft, answer: PublishAnswer): void {
+    const { session, ref, text } = draft;
+    if (session === undefined || ref === undefined)
+      return answer(this.#post(channel, draft), draft);
+    const once = { channel, session, ref, hash: hashOf(text) };
+    const found = this.refs.find(once);
+    if (found !== undefined) return answer(found, draft);
+    const id = this.#post(channel, draft);
+    this.refs.note({ ...once, id });
+    answer(id, draft);
+  }
+
+  claim(channel: string, claim: Claim, answer: Answer<boolean>): void {
+    answer(this.names.claim(channel, claim));
+  }
+
+  release(channel: string, release: Release, answer?: Answer<void>): void {
+    this.names.release(channel, release);
+    answer?.();
+  }
+
+  giveUp(channel: string, session: string, answer?: Answer<void>): void {
+    this.names.giveUp(channel, session);
+    answer?.();
+  }
+
+  history(channel: string, query: HistoryQuery, answer: Answer<Page>): void {
+    answer(this.messages.page(channel, query));
+  }
+
+  roster(channel: string, answer: Answer<Roster>): void {
+    answer(this.names.roster(channel));
+  }
+
+  renew(): void {
+    this.names.expire();
+    this.messages.expire();
+    this.refs.expire();
+  }
+
+  status(): BrokerStatus {
+    return { state: "ready" };
+  }
+
+  dispose(): void {}
+
+  async close(): Promise<void> {}
+
+  /** For a broker that keeps the same elsewhere: messages up to an id are gone. */
+  protected onDrop(_channel: string, _upTo: number, _forgotten: boolean): void {}
+
+  /** For a broker that keeps the same elsewhere: a session's name is held, kept or, with undefined, free. */
+  protected onName(_channel: string, _key: string, _hold: Hold | undefined): void {}
+
+  #post(channel: string, { text, user }: Draft): number {
+    const message = this.messages.post(channel, text, user);
+    this.options.events.message(channel, message);
+    return message.id;
+  }
+}

@@ -1,0 +1,145 @@
+import type { Message } from "../../protocol/encode.ts";
+import type { BrokerOptions, Draft, PublishAnswer } from "../broker.ts";
+import { History } from "../memory/history.ts";
+import { createMemoryData, type MemoryData } from "../memory/memory.ts";
+import { type Hold, Names } from "../memory/names.ts";
+import { type Posted, Refs, REMEMBERED } from "../memory/refs.ts";
+import type { Contents, NameChange, Order, Reply } from "./worker.ts";
+
+/** What the SQLite broker knows, and how it is read from the file at the start. */
+
+/** A message on its way to the disk. */
+export interface Post {
+  readonly channel: string;
+  readonly message: Message;
+  /** How it is recognized as the same, if it was posted with a ref. */
+  readonly ref: Posted | undefined;
+  readonly bytes: number;
+  /** Those who wait for it: the one who posted it, and those who posted it again meanwhile. */
+  readonly waiting: { readonly draft: Draft; readonly answer: PublishAnswer }[];
+}
+
+/** What goes to the disk in one batch. */
+export interface Batch {
+  readonly posts: Post[];
+  /** By channel and key. */
+  readonly names: Map<string, NameChange>;
+  /** Channels whose messages up to an id are no longer kept, or that are forgotten altogether. */
+  readonly drops: Map<string, { readonly upTo: number; readonly forgotten: boolean }>;
+}
+
+/** Plain data, and the thread that writes, so that they survive a reload of the code. */
+export interface SqliteData extends MemoryData {
+  readonly worker: Worker;
+  /** What gathers for the next batch, and the batch that is being written. */
+  gathered: Batch;
+  writing: Batch | undefined;
+  /** The last id given in each channel that has posts under way. */
+  readonly tails: Map<string, number>;
+  /** The posts with a ref that are under way, by channel and id. */
+  readonly underWay: Map<string, Post>;
+  /** Bytes of all posts under way. */
+  bytes: number;
+  /** Why the last batch failed, if so. */
+  failure: string | undefined;
+  /** When the last batch was handed over, in milliseconds since the process began. */
+  writtenAt: number;
+}
+
+export function newBatch(): Batch {
+  return { posts: [], names: new Map(), drops: new Map() };
+}
+
+/**
+ * Opens the database, or makes it, and reads what it holds.
+ *
+ * @throws with a sentence if it cannot be used: not a database, of a newer version, read-only, in use
+ *   by another process, a full disk
+ */
+export async function openFile(path: string, options: BrokerOptions): Promise<SqliteData> {
+  const worker = new Worker(new URL("./worker.ts", import.meta.url).href);
+  const reply = await new Promise<Reply>((resolve) => {
+    worker.onmessage = ({ data }: MessageEvent<Reply>) => resolve(data);
+    worker.onerror = ({ message }) => resolve({ done: "failed", reason: message });
+    const order: Order = { do: "open", path, refsSince: refsSince(options.clock) };
+    worker.postMessage(order);
+  });
+  if (reply.done !== "open") {
+    worker.terminate();
+    const reason = reply.done === "failed" ? reply.reason : "its thread does not answer";
+    throw new Error(`DATABASE ${path} cannot be used: ${reason}.`);
+  }
+  const { contents } = reply;
+  const data: SqliteData = {
+    ...createMemoryData(contents.secret, contents.forgotten),
+    worker,
+    gathered: newBatch(),
+    writing: undefined,
+    tails: new Map(),
+    underWay: new Map(),
+    bytes: 0,
+    failure: undefined,
+    writtenAt: 0,
+  };
+  restore(data, contents, options);
+  return data;
+}
+
+/** Goes on from what is in the file. All connections of the life before are gone. */
+function restore(data: SqliteData, contents: Contents, options: BrokerOptions): void {
+  const { rules, clock } = options;
+  const now = clock();
+  const onDrop = (channel: string, upTo: number, forgotten: boolean) =>
+    noteDrop(data.gathered, channel, upTo, forgotten);
+  const history = new History(data.history, { rules, clock, onDrop });
+  for (const { channel, last, messages } of contents.channels) {
+    history.restore(channel, last, messages);
+  }
+  const refs = new Refs(data.refs, clock);
+  for (const row of contents.refs) refs.note(row);
+  const events = { presence() {}, evicted() {} };
+  const names = new Names(data.names, { rules, clock, events });
+  const { grace, heldFor } = rules.names;
+  const rows = contents.names.map((row) => ({ ...row, until: row.until || now + grace }));
+  for (const row of rows.toSorted((a, b) => a.until - b.until)) {
+    const { channel, key, ...hold } = row;
+    const lives = hold.until > now && now - hold.since >= heldFor;
+    if (!lives || !names.restore(channel, key, hold)) noteName(data, channel, key, undefined);
+  }
+}
+
+export function refsSince(clock: () => number): number {
+  return (clock() - REMEMBERED) * 1000;
+}
+
+/**
+ * Changes of names that gather while the disk is full. Beyond it they are dropped: at worst a name is
+ * not kept for its session over a restart.
+ */
+const NAMES_MOST = 10_000;
+
+/** Notes that a name is held or kept or, without a hold, free. */
+export function noteName(
+  data: SqliteData,
+  channel: string,
+  key: string,
+  hold: Hold | undefined,
+): void {
+  const { names } = data.gathered;
+  // Neither a channel nor a key has a line break in it.
+  const place = `${channel}\n${key}`;
+  if (names.size >= NAMES_MOST && !names.has(place)) return;
+  const { shown = "", session = "", since = 0, until = 0 } = hold ?? {};
+  names.set(place, { channel, key, row: hold && { channel, key, shown, session, since, until } });
+}
+
+/** Notes that messages up to an id are gone, and whether all of the channel is. */
+export function noteDrop(
+  { drops }: Batch,
+  channel: string,
+  upTo: number,
+  forgotten: boolean,
+): void {
+  const before = drops.get(channel);
+  drops.set(channel, { upTo, forgotten: forgotten || before?.forgotten === true });
+}

@@ -1,0 +1,267 @@
+import type { Log } from "../../log.ts";
+import type { BrokerOptions, BrokerStatus, Draft, PublishAnswer, PublishFault } from "../broker.ts";
+import { nextId } from "../memory/history.ts";
+import { MemoryBroker } from "../memory/memory.ts";
+import type { Hold } from "../memory/names.ts";
+import { hashOf, type Once } from "../memory/refs.ts";
+import {
+  type Batch,
+  newBatch,
+  noteDrop,
+  noteName,
+  openFile,
+  type Post,
+  refsSince,
+  type SqliteData,
+} from "./data.ts";
+import type { Order, Reply } from "./worker.ts";
+
+/** Longest that a message waits for others to share its batch, in milliseconds. */
+const GATHER = 5;
+/** Bytes under way to the disk; with more, messages are refused. */
+const BYTES_MOST = 8 * 1024 * 1024;
+/** What a post takes beside its strings, in bytes. */
+const POST_BYTES = 300;
+
+export interface SqliteOptions extends BrokerOptions {
+  readonly log: Log;
+}
+
+/** Where the SQLite broker keeps its data through a reload of the code. */
+export interface SqliteKept {
+  sqlite?: SqliteData;
+}
+
+/**
+ * Opens a database file, or goes on with the one that is kept.
+ *
+ * @throws with a sentence if it cannot be used; see {@link openFile}
+ */
+export async function openSqlite(
+  kept: SqliteKept,
+  path: string,
+  options: SqliteOptions,
+): Promise<SqliteBroker> {
+  kept.sqlite ??= await openFile(path, options);
+  return new SqliteBroker(kept.sqlite, options);
+}
+
+/**
+ * The broker of one process whose messages, refs and names are in an SQLite file as well. It answers
+ * from memory; a message gets there, and to everyone, once its batch is on the disk.
+ */
+export class SqliteBroker extends MemoryBroker {
+  readonly #data: SqliteData;
+  readonly #log: Log;
+  #timer: Timer | undefined;
+  #scheduled = false;
+  #broken: string | undefined;
+  #onClosed: (() => void) | undefined;
+
+  constructor(data: SqliteData, options: SqliteOptions) {
+    super(data, options);
+    this.#data = data;
+    this.#log = options.log;
+    const { worker } = data;
+    worker.onmessage = ({ data: reply }: MessageEvent<Reply>) => this.#onReply(reply);
+    worker.onerror = ({ message }) => this.#log.error("database thread failed", { error: message });
+    worker.addEventListener("close", this.#onEnd);
+    this.#schedule();
+  }
+
+  override publish(channel: string, draft: Draft, answer: PublishAnswer): void {
+    if (this.#broken !== undefined || this.#data.bytes > BYTES_MOST) {
+      return answer("unavailable", draft);
+    }
+    const { session, ref, text } = draft;
+    if (session === undefined || ref === undefined) {
+      return this.#post(channel, draft, answer, undefined);
+    }
+    const once = { channel, session, ref, hash: hashOf(text) };
+    const found = this.refs.find(once);
+    if (found === undefined) return this.#post(channel, draft, answer, once);
+    const underWay = this.#data.underWay.get(`${channel}\n${found}`);
+    if (underWay === undefined) answer(found, draft);
+    else underWay.waiting.push({ draft, answer });
+  }
+
+  override renew(): void {
+    super.renew();
+    this.#schedule();
+  }
+
+  override status(): BrokerStatus {
+    if (this.#broken !== undefined) return { state: "broken", reason: this.#broken };
+    const { failure } = this.#data;
+    return failure === undefined ? { state: "ready" } : { state: "failing", reason: failure };
+  }
+
+  override dispose(): void {
+    clearTimeout(this.#timer);
+    this.#data.worker.removeEventListener("close", this.#onEnd);
+  }
+
+  override close(): Promise<void> {
+    if (this.#broken !== undefined) return Promise.resolve();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onClosed = () => {
+      this.dispose();
+      this.#data.worker.terminate();
+      resolve();
+    };
+    this.#finish(false);
+    return promise;
+  }
+
+  protected override onDrop(channel: string, upTo: number, forgotten: boolean): void {
+    noteDrop(this.#data.gathered, channel, upTo, forgotten);
+  }
+
+  protected override onName(channel: string, key: string, hold: Hold | undefined): void {
+    noteName(this.#data, channel, key, hold);
+    // While batches fail, names alone wait for the next message or the next renewal.
+    if (this.#data.failure === undefined) this.#schedule();
+  }
+
+  #post(channel: string, draft: Draft, answer: PublishAnswer, once: Once | undefined): void {
+    const data = this.#data;
+    const prev = data.tails.get(channel) ?? this.messages.last(channel);
+    const id = nextId(prev, this.options.clock());
+    const { text, user } = draft;
+    const post: Post = {
+      channel,
+      message: { id, prev, text, user },
+      ref: once && { ...once, id },
+      bytes: POST_BYTES + 2 * (text.length + user.length),
+      waiting: [{ draft, answer }],
+    };
+    if (post.ref !== undefined) {
+      this.refs.note(post.ref);
+      data.underWay.set(`${channel}\n${id}`, post);
+    }
+    data.tails.set(channel, id);
+    data.bytes += post.bytes;
+    data.gathered.posts.push(post);
+    this.#schedule();
+  }
+
+  /** Has what is gathered written: at the end of this tick after a quiet time, else a little later. */
+  #schedule(): void {
+    if (this.#timer !== undefined || this.#scheduled || this.#data.writing !== undefined) return;
+    const rest = this.#data.writtenAt + GATHER - performance.now();
+    if (rest > 0) this.#timer = setTimeout(() => this.#write(), rest);
+    else {
+      this.#scheduled = true;
+      queueMicrotask(() => this.#write());
+    }
+  }
+
+  /** Hands what is gathered to the thread, one batch at a time. */
+  #write(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#scheduled = false;
+    const data = this.#data;
+    const { posts, names, drops } = data.gathered;
+    const nothing = posts.length + names.size + drops.size === 0;
+    if (data.writing !== undefined || nothing || this.#broken !== undefined) return;
+    data.writing = data.gathered;
+    data.gathered = newBatch();
+    data.writtenAt = performance.now();
+    const order: Order = {
+      do: "write",
+      batch: {
+        messages: posts.map(({ channel, message }) => ({ channel, ...message })),
+        keeps: this.options.rules.history.limit > 0,
+        refs: posts.flatMap(({ ref }) => ref ?? []),
+        names: [...names.values()],
+        drops: Array.from(drops, ([channel, drop]) => ({ channel, ...drop })),
+      },
+      refsSince: refsSince(this.options.clock),
+    };
+    data.worker.postMessage(order);
+  }
+
+  #onReply(reply: Reply): void {
+    if (reply.done === "close") return this.#onClosed?.();
+    const data = this.#data;
+    const written = data.writing ?? newBatch();
+    data.writing = undefined;
+    if (reply.done === "write") this.#onWritten(written);
+    else if (reply.done === "failed") this.#onFailed(written, reply.reason);
+    // What cannot be written now is lost by closing; trying for ever would not save it.
+    if (this.#onClosed !== undefined) return this.#finish(reply.done === "failed");
+    const { posts, names } = data.gathered;
+    const namesWait = names.size > 0 && data.failure === undefined;
+    if (posts.length > 0 || namesWait) this.#schedule();
+  }
+
+  #onWritten({ posts }: Batch): void {
+    const data = this.#data;
+    if (data.failure !== undefined) this.#log.info("database works again");
+    data.failure = undefined;
+    for (const post of posts) {
+      const { channel, message, ref, bytes } = post;
+      data.bytes -= bytes;
+      if (ref !== undefined) data.underWay.delete(`${channel}\n${message.id}`);
+      if (data.tails.get(channel) === message.id) data.tails.delete(channel);
+      this.messages.append(channel, message);
+      this.options.events.message(channel, message);
+      settle(post, message.id);
+    }
+  }
+
+  /** Refuses all that is under way: what follows a message that was not posted has no `prev`. */
+  #onFailed(written: Batch, reason: string): void {
+    const data = this.#data;
+    if (data.failure === undefined) {
+      this.#log.error("database failed, messages are refused", { reason });
+    }
+    data.failure = reason;
+    const { gathered } = data;
+    const names = new Map([...written.names, ...gathered.names]);
+    data.gathered = { ...newBatch(), names };
+    for (const { drops } of [written, gathered]) {
+      for (const [channel, { upTo, forgotten }] of drops) this.onDrop(channel, upTo, forgotten);
+    }
+    this.#refuse([...written.posts, ...gathered.posts], "unavailable");
+  }
+
+  /** Answers posts that are not posted; whoever posts them again may use the same ref. */
+  #refuse(posts: readonly Post[], fault: PublishFault): void {
+    const data = this.#data;
+    data.tails.clear();
+    data.underWay.clear();
+    data.bytes = 0;
+    for (const { ref } of posts) if (ref !== undefined) this.refs.undo(ref);
+    for (const post of posts) settle(post, fault);
+  }
+
+  /**
+   * The thread ends by itself only through a bug. Nobody can tell then what is on the disk; a new
+   * start reads it.
+   */
+  readonly #onEnd = (): void => {
+    if (this.#onClosed !== undefined) return this.#onClosed();
+    this.#broken = "its thread has ended";
+    this.#log.error("database thread ended", {});
+    const data = this.#data;
+    const posts = [...(data.writing?.posts ?? []), ...data.gathered.posts];
+    data.writing = undefined;
+    data.gathered = newBatch();
+    this.#refuse(posts, "unknown");
+  };
+
+  /** Writes what is left, unless that is given up, and closes the file. */
+  #finish(givenUp: boolean): void {
+    if (this.#data.writing !== undefined) return;
+    if (!givenUp) this.#write();
+    if (this.#data.writing === undefined) {
+      this.#data.worker.postMessage({ do: "close" } satisfies Order);
+    }
+  }
+}
+
+function settle({ waiting }: Post, answer: number | PublishFault): void {
+  for (const one of waiting) one.answer(answer, one.draft);
+}

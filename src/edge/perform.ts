@@ -1,0 +1,133 @@
+import type { Sessions } from "../auth/sessions.ts";
+import type { Broker, HistoryQuery, PublishAnswer } from "../broker/broker.ts";
+import type { Outcome } from "../commands/decide.ts";
+import type { Log } from "../log.ts";
+import type { Node } from "../node/node.ts";
+import { identify, unname, userOf } from "../node/state.ts";
+import type { Close } from "../protocol/codes.ts";
+import {
+  ackFrame,
+  errorFrame,
+  historyFrame,
+  IDENTITY_GRANTED,
+  IDENTITY_REFUSED,
+  identityFrameV1,
+  identityRefusedV1,
+} from "../protocol/encode.ts";
+import type { Name } from "../protocol/names.ts";
+import type { Peer } from "./peer.ts";
+
+export interface PerformParts {
+  readonly node: Node;
+  readonly broker: Broker;
+  readonly sessions: Sessions;
+  readonly log: Log;
+  /** Holds the peer's further frames back until `done` is called. */
+  readonly hold: (peer: Peer, ask: (done: () => void) => void) => void;
+}
+
+/** Carries out what was decided about a frame. */
+export class Performer {
+  readonly #parts: PerformParts;
+
+  constructor(parts: PerformParts) {
+    this.#parts = parts;
+  }
+
+  perform(peer: Peer, outcome: Outcome): void {
+    switch (outcome.do) {
+      case "nothing":
+        return;
+      case "reply":
+        return this.#parts.node.tell(peer, outcome.frame);
+      case "close":
+        return this.#close(peer, outcome.with);
+      case "publish":
+        return this.#publish(peer, outcome.text, outcome.ref);
+      case "claim":
+        return this.#claim(peer, outcome.name, outcome.session);
+      case "give up":
+        return this.#giveUp(peer, outcome.session);
+      case "history":
+        return this.#history(peer, outcome.query);
+      case "presence":
+        return this.#parts.node.watch(peer);
+    }
+  }
+
+  /** Frees a peer's name, or keeps it for its session. */
+  release(peer: Peer, { key }: Name, keep: boolean): void {
+    unname(peer);
+    this.#parts.broker.release(peer.channel.id, { holder: peer, key, keep });
+  }
+
+  #close(peer: Peer, { code, reason }: Close): void {
+    this.#parts.log.info("connection closed by the server", {
+      channel: peer.channel.id,
+      code,
+      reason,
+    });
+    peer.ws?.close(code, reason);
+  }
+
+  #publish(peer: Peer, text: string, ref: string | undefined): void {
+    const { channel, session } = peer;
+    const draft = { holder: peer, text, user: userOf(peer), session, ref };
+    this.#parts.broker.publish(channel.id, draft, this.#published);
+  }
+
+  /** One function for all messages, so that none costs a closure. */
+  readonly #published: PublishAnswer = (answer, { holder, ref }) => {
+    const peer = holder as Peer;
+    if (peer.closed) return;
+    if (typeof answer === "string") this.#parts.node.tell(peer, errorFrame(answer, ref));
+    else if (ref !== undefined) this.#parts.node.signal(peer, ackFrame(ref, answer));
+  };
+
+  #claim(peer: Peer, name: Name, session: string | undefined): void {
+    const { broker, hold } = this.#parts;
+    const claim = { holder: peer, name, held: peer.name?.key, session };
+    hold(peer, (done) => {
+      broker.claim(peer.channel.id, claim, (granted) => {
+        if (granted) identify(peer, name);
+        if (!peer.closed) this.#tellClaimed(peer, name, session, granted);
+        else if (granted) this.release(peer, name, peer.v1);
+        done();
+      });
+    });
+  }
+
+  #tellClaimed(peer: Peer, name: Name, session: string | undefined, granted: boolean): void {
+    const { node, sessions } = this.#parts;
+    if (session === undefined) {
+      node.tell(peer, granted ? IDENTITY_GRANTED : IDENTITY_REFUSED);
+    } else if (granted) {
+      peer.session = session;
+      node.tell(peer, identityFrameV1(name.shown, sessions.tokenOf(session)));
+    } else {
+      node.tell(peer, identityRefusedV1("name_taken"));
+    }
+  }
+
+  #giveUp(peer: Peer, session: string): void {
+    const { broker, node, sessions, hold } = this.#parts;
+    if (peer.name !== undefined) this.release(peer, peer.name, false);
+    peer.session = session;
+    hold(peer, (done) => {
+      broker.giveUp(peer.channel.id, session, () => {
+        if (!peer.closed) node.tell(peer, identityFrameV1("", sessions.tokenOf(session)));
+        done();
+      });
+    });
+  }
+
+  #history(peer: Peer, query: HistoryQuery): void {
+    const { broker, node } = this.#parts;
+    if (peer.paging) return node.tell(peer, errorFrame("busy"));
+    peer.paging = true;
+    broker.history(peer.channel.id, query, (page) => {
+      peer.paging = false;
+      if (!peer.closed) node.tell(peer, historyFrame(page, query.after !== undefined));
+    });
+  }
+}

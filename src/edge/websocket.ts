@@ -1,0 +1,231 @@
+import type { Server, ServerWebSocket, WebSocketHandler } from "bun";
+import type { Broker } from "../broker/broker.ts";
+import { createSessions } from "../auth/sessions.ts";
+import { decide, decideAlive, type Rules } from "../commands/decide.ts";
+import type { Config } from "../config.ts";
+import { describe, type Log } from "../log.ts";
+import type { SocketAudiences } from "../node/audiences.ts";
+import type { Node } from "../node/node.ts";
+import { heartbeatDue, schedule, sweep, unschedule, type Wheel } from "../node/state.ts";
+import { rate } from "../protocol/bucket.ts";
+import { CLOSE } from "../protocol/codes.ts";
+import {
+  connectionFrame,
+  connectionFrameV1,
+  HEARTBEAT_NAMED,
+  HEARTBEAT_UNNAMED,
+  type Terms,
+} from "../protocol/encode.ts";
+import { SUBPROTOCOL } from "../protocol/limits.ts";
+import type { Admitted } from "./admission.ts";
+import { type Frame, Peer } from "./peer.ts";
+import { Performer, type PerformParts } from "./perform.ts";
+
+export interface EdgeParts {
+  readonly node: Node;
+  readonly broker: Broker;
+  readonly audiences: SocketAudiences;
+  readonly wheel: Wheel<Peer>;
+  /** The peers that have a socket, but are not in their channel yet. */
+  readonly arriving: Set<Peer>;
+  readonly config: Config;
+  /** Milliseconds on a clock that never steps back. */
+  readonly clock: () => number;
+  readonly log: Log;
+}
+
+/** An answer to a heartbeat costs little, and many at once do no harm. */
+const HEARTBEATS = { rate: 10, burst: 100 };
+/**
+ * After so many heartbeat intervals without a sign of life a peer is dead. In seconds, what Bun takes
+ * as a limit; it pings at half of it.
+ */
+const IDLE = { intervals: 2, least: 8, most: 960 };
+
+/**
+ * The life of each socket, from its upgrade to its close. It hands frames to `decide`, and has what
+ * comes of them performed. Nothing below knows a socket.
+ */
+export class WebSocketEdge {
+  /** What `Bun.serve` takes as `websocket`. */
+  readonly websocket: WebSocketHandler<Peer>;
+  readonly #parts: EdgeParts;
+  readonly #rules: Rules;
+  readonly #terms: Terms;
+  readonly #performer: Performer;
+  /** A peer that was not heard of for this long, although pinged, is dead: milliseconds. */
+  readonly #deadAfter: number;
+  #draining = false;
+
+  constructor(parts: EdgeParts) {
+    this.#parts = parts;
+    const { node, broker, log, config } = parts;
+    const sessions = createSessions(broker.secret);
+    this.#rules = {
+      textLimit: config.textLimit,
+      frames: rate(config.messageRate, config.messageBurst),
+      heartbeats: rate(HEARTBEATS.rate, HEARTBEATS.burst),
+      sessions,
+    };
+    this.#terms = termsOf(config);
+    const hold: PerformParts["hold"] = (peer, ask) => this.#hold(peer, ask);
+    this.#performer = new Performer({ node, broker, sessions, log, hold });
+    const idle = Math.ceil(config.heartbeatInterval * IDLE.intervals);
+    const idleTimeout = Math.min(Math.max(idle, IDLE.least), IDLE.most);
+    this.#deadAfter = idleTimeout * 1000;
+    this.websocket = {
+      data: {} as Peer,
+      ...this.#handlers(),
+      idleTimeout,
+      // An emoji in JSON can take 12 bytes; the rest is room for the frame around the text.
+      maxPayloadLength: 12 * config.textLimit + 1024,
+      backpressureLimit: config.sendBuffer,
+      // Never a connection with holes in what it was sent: slow readers are disconnected.
+      closeOnBackpressureLimit: true,
+    };
+  }
+
+  #handlers(): WebSocketHandler<Peer> {
+    const { clock } = this.#parts;
+    const onAlive = ({ data: peer }: ServerWebSocket<Peer>) =>
+      this.#performer.perform(peer, decideAlive(peer, clock(), this.#rules));
+    return {
+      open: (ws) => this.#open(ws),
+      message: ({ data: peer }, frame) => {
+        if (peer.waiting) (peer.queue ??= []).push(frame);
+        else this.#handle(peer, frame);
+      },
+      ping: onAlive,
+      pong: onAlive,
+      close: ({ data: peer }, code) => this.#close(peer, code),
+      error: (error, ws) => this.#fail(ws.data, error),
+    };
+  }
+
+  /** @returns whether the request has become a connection of the channel */
+  upgrade(request: Request, server: Server<Peer>, { channel, v1 }: Admitted): boolean {
+    const { node, clock } = this.#parts;
+    const peer = new Peer(node.arrive(channel), v1, clock());
+    // Without this header, Bun answers the client's first offer, whatever it is.
+    const headers = { "Sec-WebSocket-Protocol": v1 ? SUBPROTOCOL : "" };
+    if (server.upgrade(request, { data: peer, headers })) return true;
+    node.leave(peer);
+    return false;
+  }
+
+  /** Sends the heartbeats that are due, and disconnects the dead. */
+  heartbeat(): void {
+    const { node, wheel, clock } = this.#parts;
+    const now = clock();
+    sweep(wheel, now, (peer) => {
+      const silentFor = now - Math.max(peer.heardAt, wheel.wokeAt);
+      if (silentFor > this.#deadAfter) return peer.ws?.terminate();
+      if (heartbeatDue(peer) && peer.name !== undefined) {
+        this.#performer.release(peer, peer.name, false);
+      }
+      node.signal(peer, peer.name === undefined ? HEARTBEAT_UNNAMED : HEARTBEAT_NAMED);
+    });
+  }
+
+  /** Closes every connection with 1001 and keeps their names for them. */
+  drain(): void {
+    this.#draining = true;
+    const { wheel, arriving } = this.#parts;
+    for (const peer of [...arriving, ...wheel.slots.flat()]) {
+      // A socket that is not read would not see the answer to its close.
+      if (peer.waiting) peer.ws?.resume();
+      peer.ws?.close(CLOSE.goingAway.code, CLOSE.goingAway.reason);
+    }
+  }
+
+  #open(ws: ServerWebSocket<Peer>): void {
+    const { broker, log, arriving } = this.#parts;
+    const peer = ws.data;
+    peer.ws = ws;
+    log.debug("connection opened", { channel: peer.channel.id });
+    arriving.add(peer);
+    this.#hold(peer, (done) => {
+      broker.join(peer.channel.id, (last) => {
+        arriving.delete(peer);
+        if (peer.closed) return broker.leave(peer.channel.id);
+        this.#enter(peer, last);
+        done();
+      });
+    });
+  }
+
+  #enter(peer: Peer, last: number): void {
+    const { node, audiences, wheel } = this.#parts;
+    const { id } = peer.channel;
+    schedule(wheel, peer, Math.random());
+    if (peer.v1) node.enter(peer, audiences.v1, connectionFrameV1(id, last, this.#terms));
+    else node.enter(peer, audiences.plain, connectionFrame(id));
+  }
+
+  #close(peer: Peer, code: number): void {
+    const { node, broker, wheel, arriving, log } = this.#parts;
+    log.debug("connection closed", { channel: peer.channel.id, code });
+    peer.closed = true;
+    peer.queue = undefined;
+    const entered = peer.group !== undefined;
+    unschedule(wheel, peer);
+    node.leave(peer);
+    // One that closes on its way in leaves the broker once it has its answer.
+    if (!entered) return void arriving.delete(peer);
+    // 1006: it broke off, without a word. Its client may come back.
+    const keep = peer.v1 && (this.#draining || code === 1006);
+    if (peer.name !== undefined) this.#performer.release(peer, peer.name, keep);
+    broker.leave(peer.channel.id);
+  }
+
+  #handle(peer: Peer, frame: Frame): void {
+    this.#performer.perform(peer, decide(peer, frame, this.#parts.clock(), this.#rules));
+  }
+
+  /** Holds a peer's frames back from a question to the broker until its answer is dealt with. */
+  #hold(peer: Peer, ask: (done: () => void) => void): void {
+    peer.waiting = true;
+    ask(() => {
+      peer.waiting = false;
+      if (peer.queue !== undefined) this.#catchUp(peer);
+    });
+    if (!peer.waiting || peer.queue !== undefined) return;
+    // The answer comes later; until then the kernel holds what the client sends.
+    peer.queue = [];
+    peer.ws?.pause();
+  }
+
+  /** Handles the frames that were held back, until one of them has to wait for an answer again. */
+  #catchUp(peer: Peer): void {
+    try {
+      while (!peer.waiting) {
+        const frame = peer.queue?.shift();
+        if (frame === undefined) break;
+        this.#handle(peer, frame);
+      }
+    } catch (error) {
+      this.#fail(peer, error);
+    }
+    if (peer.waiting || peer.closed) return;
+    peer.queue = undefined;
+    peer.ws?.resume();
+  }
+
+  #fail(peer: Peer, error: unknown): void {
+    const { log } = this.#parts;
+    log.error("connection failed", { channel: peer.channel.id, error: describe(error) });
+    if (!peer.closed) peer.ws?.close(CLOSE.internal.code, CLOSE.internal.reason);
+  }
+}
+
+function termsOf(config: Config): Terms {
+  return {
+    heartbeat: config.heartbeatInterval,
+    limits: {
+      text: config.textLimit,
+      rate: config.messageRate,
+      burst: config.messageBurst,
+      history: config.historyLimit,
+    },
+  };
+}

@@ -1,0 +1,85 @@
+import type { PathFault } from "../protocol/channels.ts";
+
+/** Answers to plain HTTP requests: one sentence each that says what to do. */
+
+/** The status and the sentence for a path that is not a channel. */
+const FAULTS: Record<PathFault, { status: number; sentence: string }> = {
+  empty: {
+    status: 404,
+    sentence: "This path names no channel. Choose one, like /fishing.",
+  },
+  encoding: {
+    status: 400,
+    sentence: "This path is not percent-encoded UTF-8 (RFC 3986), so it names no channel.",
+  },
+  characters: {
+    status: 400,
+    sentence:
+      "A channel's name cannot contain control or text direction characters, or 31 marks in a row.",
+  },
+  length: {
+    status: 414,
+    sentence: "A channel's name has at most 128 characters.",
+  },
+  reserved: {
+    status: 404,
+    sentence: "Paths that begin with /-/ belong to the server, and there is nothing at this one.",
+  },
+};
+
+/** An answer that is one sentence of plain text, and is not to be stored. */
+export function sentence(
+  status: number,
+  text: string,
+  headers: Record<string, string> = {},
+): Response {
+  return new Response(`${text}\n`, {
+    status,
+    headers: {
+      "Content-Type": "text/plain; charset=utf-8",
+      "Cache-Control": "no-store",
+      "X-Content-Type-Options": "nosniff",
+      ...headers,
+    },
+  });
+}
+
+export function badPath(fault: PathFault): Response {
+  return sentence(FAULTS[fault].status, FAULTS[fault].sentence);
+}
+
+export function badRequest(): Response {
+  return sentence(400, "The Host header and the path of this request do not make a valid URL.");
+}
+
+export function badHandshake(): Response {
+  return sentence(400, "This is not a complete WebSocket handshake (RFC 6455, section 4.2.1).");
+}
+
+export function badMethod(): Response {
+  return sentence(405, "Read a channel with GET, and talk in it over a WebSocket.", {
+    Allow: "GET, HEAD",
+  });
+}
+
+/** To whoever comes while the server drains. */
+export function stopping(): Response {
+  return sentence(503, "The server is stopping. Connect again in a moment.", {
+    "Retry-After": "1",
+  });
+}
+
+/** @param url of the channel, as it was requested; a proxy may have taken the TLS away */
+export function upgradeRequired(request: Request, url: URL): Response {
+  const secure = url.protocol === "https:" || request.headers.get("x-forwarded-proto") === "https";
+  const scheme = secure ? "wss" : "ws";
+  const address = `${scheme}://${url.host}${url.pathname}`;
+  return sentence(426, `This is a chat channel. Connect a WebSocket client to ${address}`, {
+    Upgrade: "websocket",
+    Connection: "Upgrade",
+  });
+}
+
+export function failed(): Response {
+  return sentence(500, "Internal server error.");
+}

@@ -1,0 +1,74 @@
+import { channelOfPath } from "../protocol/channels.ts";
+import icon from "../web/favicon.ico" with { type: "file" };
+import { badMethod, badPath, badRequest, sentence, upgradeRequired } from "./answers.ts";
+import { libraryFile } from "./library.ts";
+import { createPageFiles, type PageFiles } from "./page.ts";
+
+/** Upgrades the request to a connection of the channel, or gives the answer that refuses it. */
+export type Upgrade = (channel: string) => Response | undefined;
+
+export type Route = (
+  request: Request,
+  upgrade: Upgrade,
+) => Response | Promise<Response> | undefined;
+
+/** A Host header as it is on the wire. Parsing marks in one would take quadratic time. */
+const HOST = /^[\w.:[\]-]{0,300}$/;
+
+/** Channels are chats, not documents: search engines are asked for the first page alone. */
+const ROBOTS = "User-agent: *\nAllow: /$\nDisallow: /\n";
+
+/** From a request to its answer. */
+export function createRouter(): Route {
+  const files = createPageFiles();
+  return (request, upgrade) => {
+    const url = urlOf(request);
+    if (url === null) return badRequest();
+    const upgrades = request.headers.get("upgrade")?.toLowerCase() === "websocket";
+    const reads = !upgrades && (request.method === "GET" || request.method === "HEAD");
+    if (reads) {
+      const known = fileAt(request, url.pathname, files);
+      if (known !== undefined) return known;
+    }
+    const channel = channelOfPath(url.pathname);
+    if ("fault" in channel) return badPath(channel.fault);
+    if (upgrades) return upgrade(channel.id);
+    if (!reads) return badMethod();
+    return wantsPage(request) ? files.page(request) : upgradeRequired(request, url);
+  };
+}
+
+function urlOf(request: Request): URL | null {
+  const host = request.headers.get("host") ?? "";
+  // HTTP/1.0 needs no Host header, but with a malformed one there is no URL.
+  return HOST.test(host) ? URL.parse(request.url, host ? undefined : "http://localhost") : null;
+}
+
+/** What is at a path that is not a channel's, or that browsers and crawlers look at by themselves. */
+function fileAt(
+  request: Request,
+  pathname: string,
+  files: PageFiles,
+): Response | Promise<Response> | undefined {
+  if (pathname === "/-/health") return sentence(200, "ok");
+  if (pathname === "/-/client.js") return libraryFile(request);
+  if (pathname === "/robots.txt") return lasting(ROBOTS, "text/plain; charset=utf-8");
+  if (pathname === "/favicon.ico") return lasting(Bun.file(icon), "image/x-icon");
+  if (pathname === "/" && wantsPage(request)) return files.page(request);
+  return files.file(request, pathname);
+}
+
+function lasting(body: Blob | string, type: string): Response {
+  return new Response(body, {
+    headers: {
+      "Content-Type": type,
+      "Cache-Control": "public, max-age=86400",
+      "X-Content-Type-Options": "nosniff",
+    },
+  });
+}
+
+/** Whether a browser opens the address: other clients are told how to connect. */
+function wantsPage(request: Request): boolean {
+  return request.headers.get("accept")?.includes("text/html") === true;
+}
