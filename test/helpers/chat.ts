@@ -1,4 +1,5 @@
 import type { Chat, ChatEvents, ChatMessage } from "../../src/client/client.ts";
+import { checkFrame } from "./frames.ts";
 
 /** The next event of this kind that fits, from now on. */
 export function once<K extends keyof ChatEvents>(
@@ -42,6 +43,8 @@ export interface Wire {
   cut(): void;
   /** Whether new connections fail. */
   down: boolean;
+  /** Whether the server is a Shoal, so that its frames must be valid. Default: yes. */
+  checks: boolean;
 }
 
 export function tap(): Wire {
@@ -52,6 +55,9 @@ export function tap(): Wire {
     constructor(url: string | URL, protocols?: string | string[]) {
       // Nobody listens on port 1.
       super(wire.down ? "ws://127.0.0.1:1" : url, protocols ?? []);
+      this.addEventListener("message", ({ data }) => {
+        if (wire.checks) checkFrame(String(data), this.protocol === "shoal.v1");
+      });
       sockets.push(this);
       offers.push(String(protocols ?? ""));
     }
@@ -62,6 +68,7 @@ export function tap(): Wire {
   }
   const wire: Wire = {
     down: false,
+    checks: true,
     webSocket: Tapped as unknown as typeof WebSocket,
     sockets,
     offers,

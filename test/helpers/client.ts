@@ -1,3 +1,5 @@
+import { checkFrame } from "./frames.ts";
+
 /** A WebSocket client that reads as a conversation: say, then what comes next. */
 export interface Client {
   readonly socket: WebSocket;
@@ -5,9 +7,9 @@ export interface Client {
   say(frame: unknown): void;
   /** The next frame, as it came. */
   next(): Promise<string>;
-  /** The next frame of this type, decoded; those before it are passed over. */
+  /** The next frame of this type, decoded; those before it are skipped. */
   nextOf(type: string): Promise<Record<string, unknown>>;
-  /** Frames that came and were not asked for. */
+  /** Frames that came and were not read yet. */
   readonly rest: string[];
   /** How it was closed. */
   readonly closed: Promise<{ code: number; reason: string }>;
@@ -16,7 +18,7 @@ export interface Client {
 
 export interface ClientOptions {
   protocols?: string[];
-  /** Whether to answer heartbeats; they are then not among the frames. Usual: no. */
+  /** Whether to answer heartbeats, which are then not among the frames. Default: no. */
   alive?: boolean;
 }
 
@@ -28,6 +30,7 @@ export async function connect(url: string, options: ClientOptions = {}): Promise
   const closed = Promise.withResolvers<{ code: number; reason: string }>();
   socket.onmessage = ({ data }) => {
     const frame = String(data);
+    checkFrame(frame, socket.protocol === "shoal.v1");
     if (options.alive === true && frame.startsWith('{"type":"heartbeat"')) {
       return socket.send('{"type":"heartbeat"}');
     }
@@ -73,7 +76,7 @@ export async function connect(url: string, options: ClientOptions = {}): Promise
   return client;
 }
 
-/** Connects and reads the connection frame away. */
+/** Connects and reads the connection frame. */
 export async function enter(url: string, options: ClientOptions = {}): Promise<Client> {
   const client = await connect(url, options);
   await client.nextOf("connection");

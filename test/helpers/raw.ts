@@ -1,6 +1,7 @@
 import type { Socket } from "bun";
+import { frameChecker } from "./frames.ts";
 
-/** A TCP socket that speaks WebSocket by hand, as well or as badly as it is told. */
+/** A TCP socket that speaks WebSocket by hand, correctly or not. */
 export interface RawSocket {
   write(data: string | Uint8Array): void;
   /** Sends one text frame, masked as a client's must be. */
@@ -9,7 +10,7 @@ export interface RawSocket {
   received(): string;
   /** Waits until this has come. */
   until(part: string): Promise<void>;
-  /** Stops and starts to read. */
+  /** Stops and resumes reading. */
   pause(): void;
   resume(): void;
   end(): void;
@@ -46,12 +47,15 @@ export async function rawSocket(http: string): Promise<RawSocket> {
   const closed = Promise.withResolvers<void>();
   const watching = new Set<() => void>();
   let received = "";
+  const checkFrames = frameChecker();
   const socket: Socket = await Bun.connect({
     hostname,
     port: Number(port),
     socket: {
       data(_, chunk) {
-        received += chunk.toString("latin1");
+        const text = chunk.toString("latin1");
+        received += text;
+        checkFrames(text);
         for (const check of watching) check();
       },
       close: () => closed.resolve(),

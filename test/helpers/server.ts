@@ -12,19 +12,24 @@ export interface TestServer extends ShoalServer {
 /** Seconds: a first heartbeat can come at any moment, and most tests do not want one. */
 export const NO_HEARTBEATS = 86_400;
 
-/** A silent server in this process, on a free port, for as long as `await using` keeps it. */
+export interface ServeOptions extends ServerOptions {
+  /** Gets the lines of the log, as JSON; without it, the server is silent. */
+  readonly onLog?: string[];
+}
+
+/** A server in this process, on a free port, for as long as `await using` keeps it. */
 export async function serve(
   settings: Partial<Config> = {},
-  options: ServerOptions = {},
+  { onLog, ...options }: ServeOptions = {},
 ): Promise<TestServer> {
   const read = readConfig({}, () => false);
   if ("faults" in read) throw new Error(read.faults.join("\n"));
   const usual = { port: 0, host: "127.0.0.1", heartbeatInterval: NO_HEARTBEATS };
   const config: Config = { ...read.config, ...usual, ...settings };
   const log = createLog({
-    level: config.logLevel === "info" ? "silent" : config.logLevel,
-    readable: true,
-    write: (line) => console.log(line),
+    level: onLog === undefined ? "silent" : config.logLevel,
+    readable: false,
+    write: (line) => onLog?.push(line),
     clock: () => new Date(),
   });
   const server = await createServer(config, log, options);

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { createLog, type LogLevel } from "../../src/log.ts";
+import { createLog, describe, type LogLevel } from "../../src/log.ts";
 
 function lines(level: LogLevel, readable: boolean): string[] {
   const written: string[] = [];
@@ -12,7 +12,7 @@ function lines(level: LogLevel, readable: boolean): string[] {
   return written;
 }
 
-test("a line of JSON an event", () => {
+test("an event is a line of JSON", () => {
   expect(lines("info", false)).toEqual([
     '{"time":"2022-05-20T01:02:03.000Z","level":"info","event":"listening","url":"http://localhost:6060/"}',
     '{"time":"2022-05-20T01:02:03.000Z","level":"warn","event":"odd","channel":"a b\u009b31m\\u001b[2J"}',
@@ -20,7 +20,7 @@ test("a line of JSON an event", () => {
   ]);
 });
 
-test("a readable line an event on a terminal, which no channel's name can drive", () => {
+test("on a terminal an event is a readable line that no channel id can break out of", () => {
   expect(lines("debug", true)).toEqual([
     "01:02:03 debug connection opened channel=games/chess",
     "01:02:03 info  listening url=http://localhost:6060/",
@@ -29,6 +29,11 @@ test("a readable line an event on a terminal, which no channel's name can drive"
   ]);
 });
 
-test("silent is silent", () => {
+test("silent writes nothing", () => {
   expect(lines("silent", true)).toEqual([]);
+});
+
+test("an error is described with its stack", () => {
+  expect(describe(new Error("broken"))).toMatch(/^Error: broken\n +at .*log\.test\.ts/);
+  expect(describe("no error")).toBe("no error");
 });

@@ -12,10 +12,9 @@ interface Log {
   /** The id of its last message, kept or not, and what that was when the log was made. */
   last: number;
   readonly base: number;
-  /** A ring of messages: the oldest is at `head`, and `size` of them are kept. */
-  readonly ring: (Message | undefined)[];
-  head: number;
-  size: number;
+  /** Its messages, the oldest of which is at `start`; what was before that is dropped. */
+  messages: (Message | undefined)[];
+  start: number;
   /** Whether a connection is in the channel. */
   occupied: boolean;
   /** Whether it could give something back, and whether it was used since that was last looked for. */
@@ -39,20 +38,16 @@ export interface HistoryData {
 
 /** @param forgotten the highest id that may have been given before, and is not known any more */
 export function createHistoryData(forgotten: number): HistoryData {
-  return {
-    logs: new Map(),
-    silent: new Set(),
-    others: new Set(),
-    empty: new Map(),
-    bytes: 0,
-    forgotten,
-  };
+  const sets = { silent: new Set<Log>(), others: new Set<Log>() };
+  return { logs: new Map(), ...sets, empty: new Map(), bytes: 0, forgotten };
 }
 
 /** What a log and a message take beside their strings, in bytes: measured, rounded up. */
 const LOG_BYTES = 400;
 const MESSAGE_BYTES = 120;
 
+/** Places of dropped messages that a log may have before it is copied. */
+const SPARE_PLACES = 32;
 /** The part of the memory that is freed at once. */
 const SPARE = 1 / 64;
 
@@ -126,14 +121,14 @@ export class History {
     }
     log.used = true;
     if (after === undefined) {
-      const end = before === undefined ? log.size : this.#placeOf(log, before);
-      const start = Math.max(0, end - limit);
-      return { messages: this.#slice(log, start, end), gap: false, more: start > 0 };
+      const end = before === undefined ? log.messages.length : placeOf(log, before);
+      const start = Math.max(log.start, end - limit);
+      return { messages: slice(log, start, end), gap: false, more: start > log.start };
     }
-    const start = this.#placeOf(log, after + 1);
-    const end = Math.min(start + limit, log.size);
-    const gap = start < log.size ? this.#at(log, start).prev !== after : log.last !== after;
-    return { messages: this.#slice(log, start, end), gap, more: end < log.size };
+    const start = placeOf(log, after + 1);
+    const end = Math.min(start + limit, log.messages.length);
+    const gap = (log.messages[start]?.prev ?? log.last) !== after;
+    return { messages: slice(log, start, end), gap, more: end < log.messages.length };
   }
 
   /** Takes over what an earlier life of this node kept of a channel; nobody is in it. */
@@ -159,7 +154,7 @@ export class History {
 
   #make(channel: string, base: number): Log {
     const flags = { occupied: false, counted: false, used: false };
-    const log: Log = { channel, last: base, base, ring: [], head: 0, size: 0, ...flags };
+    const log: Log = { channel, last: base, base, messages: [], start: 0, ...flags };
     this.#data.logs.set(channel, log);
     return log;
   }
@@ -180,27 +175,6 @@ export class History {
     if (!this.#data.others.delete(log)) this.#data.silent.delete(log);
   }
 
-  /** The message at this place, counted from the oldest. */
-  #at(log: Log, place: number): Message {
-    return log.ring[(log.head + place) % this.#limit]!;
-  }
-
-  #slice(log: Log, start: number, end: number): Message[] {
-    return Array.from({ length: Math.max(0, end - start) }, (_, n) => this.#at(log, start + n));
-  }
-
-  /** The place of the first message with this id or a higher one, by bisection. */
-  #placeOf(log: Log, id: number): number {
-    let low = 0;
-    let high = log.size;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#at(log, middle).id < id) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-
   /** Makes a message the last of its log. */
   #keep(log: Log, message: Message): void {
     const { empty } = this.#data;
@@ -208,29 +182,26 @@ export class History {
     // Its last member may have left while the message was on its way to a store.
     if (!log.occupied && !empty.has(log)) empty.set(log, this.#options.clock());
     if (this.#limit === 0) return this.#options.onDrop?.(log.channel, message.id, false);
-    if (log.size === this.#limit) this.#dropOldest(log);
-    log.ring[(log.head + log.size) % this.#limit] = message;
-    log.size++;
+    if (log.messages.push(message) - log.start > this.#limit) this.#dropOldest(log);
     this.#data.bytes += cost(message);
     this.#count(log, this.#data.others);
     this.#makeRoom();
   }
 
   #dropOldest(log: Log): void {
-    const message = this.#at(log, 0);
-    this.#data.bytes -= cost(message);
-    log.ring[log.head] = undefined;
-    log.head = (log.head + 1) % this.#limit;
-    log.size--;
-    if (log.size === 0) {
-      log.ring.length = 0;
-      log.head = 0;
+    const { id } = log.messages[log.start]!;
+    this.#data.bytes -= cost(log.messages[log.start]!);
+    log.messages[log.start++] = undefined;
+    // Dropped places are given back once they are the most, since that takes a copy.
+    if (log.start > SPARE_PLACES && 2 * log.start >= log.messages.length) {
+      log.messages = log.messages.slice(log.start);
+      log.start = 0;
     }
-    this.#options.onDrop?.(log.channel, message.id, false);
+    this.#options.onDrop?.(log.channel, id, false);
   }
 
   #forget(log: Log): void {
-    while (log.size > 0) this.#dropOldest(log);
+    while (log.start < log.messages.length) this.#dropOldest(log);
     this.#uncount(log);
     this.#data.empty.delete(log);
     this.#data.logs.delete(log.channel);
@@ -261,12 +232,28 @@ export class History {
         data.others.add(log);
         continue;
       }
-      while (data.bytes > enough && log.size > 0) this.#dropOldest(log);
-      if (log.size > 0) return;
+      while (data.bytes > enough && log.start < log.messages.length) this.#dropOldest(log);
+      if (log.start < log.messages.length) return;
       if (log.occupied) this.#uncount(log);
       else this.#forget(log);
     }
   }
+}
+
+/** The place of the first message with this id or a higher one, by bisection. */
+function placeOf({ messages, start }: Log, id: number): number {
+  let low = start;
+  let high = messages.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (messages[middle]!.id < id) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function slice({ messages }: Log, start: number, end: number): Message[] {
+  return messages.slice(start, Math.max(start, end)) as Message[];
 }
 
 /** The id after `prev`: the time in microseconds, or the next number if the clock is not past it. */

@@ -25,6 +25,10 @@ const VISITORS: Record<string, string[]> = {
   web: ["server.ts", "http"],
 };
 
+/** Lines at most, so that a reader can take a file or a function in at once. */
+const FILE_LINES = 260;
+const FUNCTION_LINES = 60;
+
 const transpiler = new Bun.Transpiler({ loader: "ts" });
 
 /** Every import within src, types included, as [from, to] relative to src. */
@@ -52,7 +56,7 @@ function floorOf(file: string): number {
   return FLOORS.findIndex((rooms) => rooms.includes(roomOf(file)));
 }
 
-test("imports point down only, and rooms beside the house are entered where they may be", async () => {
+test("imports point down only, and rooms beside the house are entered only where they may be", async () => {
   const wrong: string[] = [];
   const all = await imports();
   expect(all.length).toBeGreaterThan(30);
@@ -74,7 +78,7 @@ test("imports point down only, and rooms beside the house are entered where they
   expect(wrong).toEqual([]);
 });
 
-test("no circle of imports", async () => {
+test("no imports form a circle", async () => {
   const edges = new Map<string, string[]>();
   for (const [from, to] of await imports()) edges.set(from, [...(edges.get(from) ?? []), to]);
   const done = new Set<string>();
@@ -87,7 +91,7 @@ test("no circle of imports", async () => {
   for (const file of edges.keys()) visit(file, []);
 });
 
-test("only where it belongs: the listener, the timer, the environment, the sockets", async () => {
+test("the listener, the timer, the environment and the sockets are used only where they belong", async () => {
   const rules: [RegExp, string[]][] = [
     [/\bBun\.serve\(/, ["server.ts"]],
     [/\bsetInterval\(/, ["server.ts", "client/", "web/"]],
@@ -104,4 +108,39 @@ test("only where it belongs: the listener, the timer, the environment, the socke
       expect(pattern.test(text), `${file} has ${pattern}`).toBe(false);
     }
   }
+});
+
+test("a start does not bundle the client library: it is loaded when somebody asks for it", async () => {
+  const reached = new Set<string>();
+  async function visit(file: string): Promise<void> {
+    if (reached.has(file) || !file.endsWith(".ts")) return;
+    reached.add(file);
+    const seen = transpiler.scanImports(await Bun.file(join(SRC, file)).text());
+    for (const { path, kind } of seen) {
+      if (path.startsWith(".") && kind === "import-statement") {
+        await visit(relative(SRC, resolve(join(SRC, dirname(file)), path)));
+      }
+    }
+  }
+  await visit("main.ts");
+  expect(reached).toContain("http/library.ts");
+  expect(reached).not.toContain("http/library-code.ts");
+  expect(reached).not.toContain("http/bundle.ts");
+});
+
+test(`no file has over ${FILE_LINES} lines, no function over ${FUNCTION_LINES}`, async () => {
+  const long: string[] = [];
+  for (const file of new Bun.Glob("**/*.ts").scanSync(SRC)) {
+    const lines = (await Bun.file(join(SRC, file)).text()).split("\n");
+    if (lines.length - 1 > FILE_LINES) long.push(`${file}: ${lines.length - 1}`);
+    for (const [at, line] of lines.entries()) {
+      if (!/(?:\)(?:: .+)?|=>) \{$/.test(line) || /^ *(?:if|for|while|switch|\})/.test(line))
+        continue;
+      // Formatted code ends a block at the indentation of the line that began it.
+      const indent = /^ */.exec(line)![0];
+      const size = lines.slice(at).findIndex((other) => other.startsWith(`${indent}}`)) + 1;
+      if (size > FUNCTION_LINES) long.push(`${file}:${at + 1}: ${size}`);
+    }
+  }
+  expect(long).toEqual([]);
 });
