@@ -2,8 +2,8 @@ import type { Message, Page } from "../../protocol/encode.ts";
 import type { BrokerOptions, HistoryQuery } from "../broker.ts";
 
 /**
- * The messages that are kept, for brokers that keep them in memory. What is kept of a channel is
- * always the unbroken end of its chain: messages only ever go from the front.
+ * The messages that brokers keep in memory: of each channel always the unbroken end of its chain, since
+ * messages only ever go from the front.
  */
 
 /** What is known of one channel. */
@@ -48,7 +48,7 @@ const MESSAGE_BYTES = 120;
 
 /** Places of dropped messages that a log may have before it is copied. */
 const SPARE_PLACES = 32;
-/** The part of the memory that is freed at once. */
+/** How much of the memory is freed at once. */
 const SPARE = 1 / 64;
 
 function logCost({ channel }: Log): number {
@@ -60,10 +60,7 @@ function cost(message: Message): number {
 }
 
 export interface HistoryOptions extends Omit<BrokerOptions, "events"> {
-  /**
-   * Hears when all of a channel's messages up to an id are gone, and with `forgotten` that nothing
-   * of the channel is known any more.
-   */
+  /** Hears that a channel's messages up to an id are gone, or with `forgotten` the whole channel. */
   readonly onDrop?: (channel: string, upTo: number, forgotten: boolean) => void;
 }
 
@@ -180,7 +177,10 @@ export class History {
     const { empty } = this.#data;
     log.last = message.id;
     // Its last member may have left while the message was on its way to a store.
-    if (!log.occupied && !empty.has(log)) empty.set(log, this.#options.clock());
+    if (!log.occupied) {
+      this.#uncount(log);
+      if (!empty.has(log)) empty.set(log, this.#options.clock());
+    }
     if (this.#limit === 0) return this.#options.onDrop?.(log.channel, message.id, false);
     if (log.messages.push(message) - log.start > this.#limit) this.#dropOldest(log);
     this.#data.bytes += cost(message);

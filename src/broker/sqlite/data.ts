@@ -19,6 +19,10 @@ export interface Post {
   readonly waiting: { readonly draft: Draft; readonly answer: PublishAnswer }[];
 }
 
+export function settle({ waiting }: Post, answer: Parameters<PublishAnswer>[0]): void {
+  for (const one of waiting) one.answer(answer, one.draft);
+}
+
 /** What goes to the disk in one batch. */
 export interface Batch {
   readonly posts: Post[];

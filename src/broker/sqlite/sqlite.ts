@@ -12,6 +12,7 @@ import {
   openFile,
   type Post,
   refsSince,
+  settle,
   type SqliteData,
 } from "./data.ts";
 import type { Order, Reply } from "./worker.ts";
@@ -74,9 +75,7 @@ export class SqliteBroker extends MemoryBroker {
       return answer("unavailable", draft);
     }
     const { session, ref, text } = draft;
-    if (session === undefined || ref === undefined) {
-      return this.#post(channel, draft, answer, undefined);
-    }
+    if (session === undefined || ref === undefined) return this.#post(channel, draft, answer);
     const once = { channel, session, ref, hash: hashOf(text) };
     const found = this.refs.find(once);
     if (found === undefined) return this.#post(channel, draft, answer, once);
@@ -123,7 +122,7 @@ export class SqliteBroker extends MemoryBroker {
     if (this.#data.failure === undefined) this.#schedule();
   }
 
-  #post(channel: string, draft: Draft, answer: PublishAnswer, once: Once | undefined): void {
+  #post(channel: string, draft: Draft, answer: PublishAnswer, once?: Once): void {
     const data = this.#data;
     const prev = data.tails.get(channel) ?? this.messages.last(channel);
     const id = nextId(prev, this.options.clock());
@@ -214,9 +213,7 @@ export class SqliteBroker extends MemoryBroker {
   /** Refuses all that is under way: what follows a message that was not posted has no `prev`. */
   #onFailed(written: Batch, reason: string): void {
     const data = this.#data;
-    if (data.failure === undefined) {
-      this.#log.error("database failed, messages are refused", { reason });
-    }
+    if (!data.failure) this.#log.error("database failed, messages are refused", { reason });
     data.failure = reason;
     const { gathered } = data;
     const names = new Map([...written.names, ...gathered.names]);
@@ -244,7 +241,7 @@ export class SqliteBroker extends MemoryBroker {
   readonly #onEnd = (): void => {
     if (this.#onClosed !== undefined) return this.#onClosed();
     this.#broken = "its thread has ended";
-    this.#log.error("database thread ended", {});
+    this.#log.error("database thread ended");
     const data = this.#data;
     const posts = [...(data.writing?.posts ?? []), ...data.gathered.posts];
     data.writing = undefined;
@@ -260,8 +257,4 @@ export class SqliteBroker extends MemoryBroker {
       this.#data.worker.postMessage({ do: "close" } satisfies Order);
     }
   }
-}
-
-function settle({ waiting }: Post, answer: number | PublishFault): void {
-  for (const one of waiting) one.answer(answer, one.draft);
 }
