@@ -174,3 +174,8 @@ export interface BrokerRules {
     readonly heldFor: number;
   };
 }
+
+/** The id after `prev`: the time in microseconds, or the next number if the clock is not past it. */
+export function nextId(prev: number, now: number): number {
+  return Math.max(prev + 1, now * 1000);
+}

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import type { BrokerRules } from "../../src/broker/broker.ts";
+import { createHistoryData, History } from "../../src/broker/memory/history.ts";
 import { createMemoryData, MemoryBroker } from "../../src/broker/memory/memory.ts";
 import { createRefsData, Refs } from "../../src/broker/memory/refs.ts";
 import { asked, brokerContract, type Heard, recorder, RULES, type Store } from "./broker.ts";
@@ -43,4 +44,18 @@ test("memory: refs are remembered for at least 50,000 posts, and at most 100,000
   expect(150_000 - first).toBeGreaterThanOrEqual(50_000);
   expect(150_000 - first).toBeLessThanOrEqual(100_000);
   expect(known.slice(first)).not.toContain(false);
+});
+
+test("memory: short of it, channels in which nothing was said go before any message", () => {
+  const rules = { ...RULES, history: { limit: 10, ttl: 1e6, memory: 2_000 } };
+  const history = new History(createHistoryData(0), { rules, clock: () => 1 });
+  history.occupy("a");
+  history.vacate("a");
+  // As when its last member left while the message was on its way to a store.
+  history.append("a", { id: 1, prev: 0, text: '"hi"', user: '"ann"' });
+  for (let n = 0; n < 20; n++) {
+    history.occupy(`silent ${n}`);
+    history.vacate(`silent ${n}`);
+  }
+  expect(history.page("a", { limit: 10 }).messages.length).toBe(1);
 });

@@ -1,5 +1,5 @@
 import type { Message, Page } from "../../protocol/encode.ts";
-import type { BrokerOptions, HistoryQuery } from "../broker.ts";
+import { type BrokerOptions, type HistoryQuery, nextId } from "../broker.ts";
 
 /**
  * The messages that brokers keep in memory: of each channel always the unbroken end of its chain, since
@@ -254,9 +254,4 @@ function placeOf({ messages, start }: Log, id: number): number {
 
 function slice({ messages }: Log, start: number, end: number): Message[] {
   return messages.slice(start, Math.max(start, end)) as Message[];
-}
-
-/** The id after `prev`: the time in microseconds, or the next number if the clock is not past it. */
-export function nextId(prev: number, now: number): number {
-  return Math.max(prev + 1, now * 1000);
 }

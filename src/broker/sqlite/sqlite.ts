@@ -1,6 +1,5 @@
 import type { Log } from "../../log.ts";
 import type { BrokerOptions, BrokerStatus, Draft, PublishAnswer, PublishFault } from "../broker.ts";
-import { nextId } from "../memory/history.ts";
 import { MemoryBroker } from "../memory/memory.ts";
 import type { Hold } from "../memory/names.ts";
 import { hashOf, type Once } from "../memory/refs.ts";
