@@ -1,5 +1,12 @@
 import type { Log } from "../../log.ts";
-import type { BrokerOptions, BrokerStatus, Draft, PublishAnswer, PublishFault } from "../broker.ts";
+import {
+  type BrokerOptions,
+  type BrokerStatus,
+  type Draft,
+  nextId,
+  type PublishAnswer,
+  type PublishFault,
+} from "../broker.ts";
 import { MemoryBroker } from "../memory/memory.ts";
 import type { Hold } from "../memory/names.ts";
 import { hashOf, type Once } from "../memory/refs.ts";
