@@ -112,7 +112,7 @@ function restore(data: SqliteData, contents: Contents, options: BrokerOptions): 
   }
 }
 
-export function refsSince(clock: () => number): number {
+function refsSince(clock: () => number): number {
   return (clock() - REMEMBERED) * 1000;
 }
 
@@ -135,6 +135,21 @@ export function noteName(
   if (names.size >= NAMES_MOST && !names.has(place)) return;
   const { shown = "", session = "", since = 0, until = 0 } = hold ?? {};
   names.set(place, { channel, key, row: hold && { channel, key, shown, session, since, until } });
+}
+
+/** What the thread is to write. */
+export function orderFor({ posts, names, drops }: Batch, { rules, clock }: BrokerOptions): Order {
+  return {
+    do: "write",
+    batch: {
+      messages: posts.map(({ channel, message }) => ({ channel, ...message })),
+      keeps: rules.history.limit > 0,
+      refs: posts.flatMap(({ ref }) => ref ?? []),
+      names: [...names.values()],
+      drops: Array.from(drops, ([channel, drop]) => ({ channel, ...drop })),
+    },
+    refsSince: refsSince(clock),
+  };
 }
 
 /** Notes that messages up to an id are gone, and whether all of the channel is. */

@@ -15,9 +15,9 @@ import {
   newBatch,
   noteDrop,
   noteName,
+  orderFor,
   openFile,
   type Post,
-  refsSince,
   settle,
   type SqliteData,
 } from "./data.ts";
@@ -173,18 +173,7 @@ export class SqliteBroker extends MemoryBroker {
     data.writing = data.gathered;
     data.gathered = newBatch();
     data.writtenAt = performance.now();
-    const order: Order = {
-      do: "write",
-      batch: {
-        messages: posts.map(({ channel, message }) => ({ channel, ...message })),
-        keeps: this.options.rules.history.limit > 0,
-        refs: posts.flatMap(({ ref }) => ref ?? []),
-        names: [...names.values()],
-        drops: Array.from(drops, ([channel, drop]) => ({ channel, ...drop })),
-      },
-      refsSince: refsSince(this.options.clock),
-    };
-    data.worker.postMessage(order);
+    data.worker.postMessage(orderFor(data.writing, this.options));
   }
 
   #onReply(reply: Reply): void {
