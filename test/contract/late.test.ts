@@ -1,6 +1,7 @@
 import { createMemoryData, MemoryBroker } from "../../src/broker/memory/memory.ts";
 import { lateStore } from "../helpers/late.ts";
-import { asked, brokerContract, type Heard, recorder, type Store } from "./broker.ts";
+import { brokerContract } from "./broker.ts";
+import { asked, type Heard, recorder, type Store } from "./port.ts";
 
 /** Two nodes and more on one store that answers late: the contract holds behind a network too. */
 brokerContract("late", (rules) => {

@@ -3,7 +3,8 @@ import type { BrokerRules } from "../../src/broker/broker.ts";
 import { createHistoryData, History } from "../../src/broker/memory/history.ts";
 import { createMemoryData, MemoryBroker } from "../../src/broker/memory/memory.ts";
 import { createRefsData, Refs } from "../../src/broker/memory/refs.ts";
-import { asked, brokerContract, type Heard, recorder, RULES, type Store } from "./broker.ts";
+import { brokerContract } from "./broker.ts";
+import { asked, type Heard, recorder, RULES, type Store } from "./port.ts";
 
 function open(rules: BrokerRules): Store & { readonly raw: MemoryBroker } {
   const heard: Heard[] = [];

@@ -7,15 +7,8 @@ import { openFile, type SqliteData } from "../../src/broker/sqlite/data.ts";
 import { SqliteBroker } from "../../src/broker/sqlite/sqlite.ts";
 import type { Order, Reply } from "../../src/broker/sqlite/worker.ts";
 import { createLog } from "../../src/log.ts";
-import {
-  asked,
-  brokerContract,
-  type Heard,
-  type OpenStore,
-  recorder,
-  RULES,
-  type Store,
-} from "./broker.ts";
+import { brokerContract } from "./broker.ts";
+import { asked, type Heard, type OpenStore, recorder, RULES, type Store } from "./port.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "shoal-sqlite-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

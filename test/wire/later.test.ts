@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import type { BrokerEvents } from "../../src/broker/broker.ts";
 import { createMemoryData, MemoryBroker } from "../../src/broker/memory/memory.ts";
-import { asked, type AskedBroker } from "../contract/broker.ts";
+import { asked, type AskedBroker } from "../contract/port.ts";
 import { type Client, connect, enter, enterAs, V1 } from "../helpers/client.ts";
 import { type LateBroker, lateStore } from "../helpers/late.ts";
 import { frameOf, handshake, rawSocket } from "../helpers/raw.ts";
