@@ -1,15 +1,15 @@
 import { LOG_LEVELS } from "./log.ts";
 
-/** One setting: how its text is read, and what people are told about it. */
+/** One setting: how to parse it, and the words that describe it. */
 interface Setting<T> {
   readonly variable: string;
-  /** As it would stand in the environment; "" for none. */
+  /** The default, as it would stand in the environment; "" for none. */
   readonly usual: string;
-  /** For --help and .env.example. */
+  /** One line for --help, .env.example and docs/configuration.md. */
   readonly about: string;
-  /** What it may be, for the sentence about a fault. */
+  /** The values that it accepts, to complete "… must be". */
   readonly allowed: string;
-  /** undefined where the text is not allowed. */
+  /** The value of this text, or undefined if the text is not allowed. */
   readonly read: (text: string) => T | undefined;
 }
 
@@ -17,68 +17,68 @@ export const SETTINGS = {
   port: {
     variable: "PORT",
     usual: "6060",
-    about: "the port to listen on; 0 takes a free one",
+    about: "port to listen on; 0 picks a free one",
     ...integer(0, 65_535),
   },
   host: {
     variable: "HOST",
     usual: "0.0.0.0",
-    about: "the address to listen on; 127.0.0.1 is reached from this machine alone",
+    about: "address to listen on; with 127.0.0.1, only this machine can connect",
     allowed: "a host name or an IP address",
     read: (text) => (/^[\w.:%-]+$/.test(text) ? text : undefined),
   },
   tlsCert: {
     variable: "TLS_CERT",
     usual: "",
-    about: "a certificate chain (PEM file); with TLS_KEY, the server speaks https and wss",
+    about: "certificate chain (PEM file); with TLS_KEY, the server speaks https and wss",
     ...anyText("the path of a PEM file"),
   },
   tlsKey: {
     variable: "TLS_KEY",
     usual: "",
-    about: "the private key of TLS_CERT (PEM file)",
+    about: "private key for TLS_CERT (PEM file)",
     ...anyText("the path of a PEM file"),
   },
   heartbeatInterval: {
     variable: "HEARTBEAT_INTERVAL",
     usual: "30",
-    about: "seconds between two heartbeats, fractions allowed",
+    about: "seconds between two heartbeats; fractions are allowed",
     ...decimal(0.01, 86_400),
   },
   textLimit: {
     variable: "TEXT_LIMIT",
     usual: "2000",
-    about: "characters (code points) in a message",
+    about: "maximum characters (code points) in a message",
     ...integer(1, 1_000_000),
   },
   messageRate: {
     variable: "MESSAGE_RATE",
     usual: "10",
-    about: "frames a second from one connection over time; 0 switches the limit off",
+    about: "frames per second that one connection may send over time; 0 turns the limit off",
     ...decimal(0, 1_000_000),
   },
   messageBurst: {
     variable: "MESSAGE_BURST",
     usual: "50",
-    about: "frames at once from one connection",
+    about: "frames that one connection may send at once",
     ...integer(1, 1_000_000),
   },
   sendBuffer: {
     variable: "SEND_BUFFER",
     usual: "1048576",
-    about: "bytes that wait for a connection that does not read before it is cut",
+    about: "bytes that may queue up for a slow reader before it is disconnected",
     ...integer(1024, 1_073_741_824),
   },
   fanoutWindow: {
     variable: "FANOUT_WINDOW",
     usual: "22",
-    about: "milliseconds for which a large, busy channel gathers its messages; 0 for none",
+    about: "milliseconds for which a large, busy channel batches its messages; 0 turns this off",
     ...decimal(0, 1000),
   },
   historyLimit: {
     variable: "HISTORY_LIMIT",
     usual: "100",
-    about: "messages kept of a channel, for those who come back; 0 for none",
+    about: "messages kept per channel, for clients that come back; 0 keeps none",
     ...integer(0, 1_000_000),
   },
   historyTtl: {
@@ -90,31 +90,32 @@ export const SETTINGS = {
   historyMemory: {
     variable: "HISTORY_MEMORY",
     usual: "67108864",
-    about: "bytes of memory that all kept messages together may take",
+    about: "bytes of memory that all kept messages together may use",
     ...integer(0, 1_099_511_627_776),
   },
   sessionGrace: {
     variable: "SESSION_GRACE",
     usual: "30",
-    about: "seconds that a name is kept for a shoal.v1 client whose connection broke; 0 for none",
+    about:
+      "seconds that a name stays reserved for a shoal.v1 client whose connection broke; 0: never",
     ...decimal(0, 86_400),
   },
   database: {
     variable: "DATABASE",
     usual: "",
-    about: "an SQLite file that keeps messages and names across restarts; none: memory alone",
+    about: "SQLite file that keeps messages and names across restarts; without one, memory only",
     ...anyText("the path of a file"),
   },
   logLevel: {
     variable: "LOG_LEVEL",
     usual: "info",
-    about: "what is logged: debug, info, warn, error or silent",
+    about: "lowest level to log: debug, info, warn, error or silent",
     allowed: "debug, info, warn, error or silent",
     read: (text) => LOG_LEVELS.find((level) => level === text),
   },
 } satisfies Record<string, Setting<unknown>>;
 
-/** The settings of a server, in the units that {@link SETTINGS} tells; paths are "" for none. */
+/** The settings of a server, in the units that {@link SETTINGS} names; "" stands for no path. */
 export type Config = {
   readonly [K in keyof typeof SETTINGS]: NonNullable<ReturnType<(typeof SETTINGS)[K]["read"]>>;
 };
@@ -142,10 +143,10 @@ function anyText(allowed: string): Pick<Setting<string>, "allowed" | "read"> {
 }
 
 /**
- * The config in these variables, with the usual value for each that is missing or empty; or every
- * fault in them, a sentence each.
+ * Reads the settings from variables; a missing or empty one gets its default.
  *
- * @param isFile whether there is a file at this path that can be read
+ * @param isFile whether there is a readable file at this path
+ * @returns the config, or one sentence for every invalid setting
  */
 export function readConfig(
   env: Readonly<Record<string, string | undefined>>,
@@ -174,7 +175,7 @@ export function readConfig(
   return faults.length > 0 ? { faults } : { config: Object.freeze(config) };
 }
 
-/** Ports that browsers refuse to connect to (Fetch standard, "port blocking"). */
+/** The ports that browsers refuse to connect to (Fetch standard, "port blocking"). */
 const BAD_PORTS = new Set([
   0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102,
   103, 104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465,
@@ -183,7 +184,7 @@ const BAD_PORTS = new Set([
   6669, 6679, 6697, 10080,
 ]);
 
-/** Whether browsers refuse this port, although other clients can use it. */
+/** Whether browsers refuse to connect to this port; other clients can. */
 export function isBadPort(port: number): boolean {
   return BAD_PORTS.has(port);
 }
