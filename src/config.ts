@@ -97,7 +97,7 @@ export const SETTINGS = {
     variable: "SESSION_GRACE",
     usual: "30",
     about:
-      "seconds that a name stays reserved for a shoal.v1 client whose connection broke; 0: never",
+      "seconds that a name stays reserved for a shoal.v1 client whose connection broke; 0 reserves none",
     ...decimal(0, 86_400),
   },
   database: {
