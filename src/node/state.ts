@@ -23,7 +23,7 @@ export interface Connection {
   awaited: boolean;
   /** When it was last heard of. */
   heardAt: number;
-  /** When its buckets will be full; see limiter.ts. */
+  /** When its buckets will be full; see bucket.ts. */
   framesFullAt: number;
   heartbeatsFullAt: number;
   /** When its latest frames were refused as too fast, oldest first. */
