@@ -182,22 +182,23 @@ export class History {
       if (!empty.has(log)) empty.set(log, this.#options.clock());
     }
     if (this.#limit === 0) return this.#options.onDrop?.(log.channel, message.id, false);
-    if (log.messages.push(message) - log.start > this.#limit) this.#dropOldest(log);
+    log.messages.push(message);
     this.#data.bytes += cost(message);
+    if (log.messages.length - log.start > this.#limit) this.#dropOldest(log);
     this.#count(log, this.#data.others);
     this.#makeRoom();
   }
 
   #dropOldest(log: Log): void {
-    const { id } = log.messages[log.start]!;
-    this.#data.bytes -= cost(log.messages[log.start]!);
+    const message = log.messages[log.start]!;
+    this.#data.bytes -= cost(message);
     log.messages[log.start++] = undefined;
     // Dropped places are given back once they are the most, since that takes a copy.
     if (log.start > SPARE_PLACES && 2 * log.start >= log.messages.length) {
       log.messages = log.messages.slice(log.start);
       log.start = 0;
     }
-    this.#options.onDrop?.(log.channel, id, false);
+    this.#options.onDrop?.(log.channel, message.id, false);
   }
 
   #forget(log: Log): void {

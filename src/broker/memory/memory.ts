@@ -11,8 +11,8 @@ import type {
   Roster,
 } from "../broker.ts";
 import type { Page } from "../../protocol/encode.ts";
-import { createHistoryData, History, type HistoryData } from "./history.ts";
-import { createNamesData, type Hold, Names, type NamesData } from "./names.ts";
+import { createHistoryData, History, type HistoryData, type HistoryOptions } from "./history.ts";
+import { createNamesData, Names, type NamesData, type NamesOptions } from "./names.ts";
 import { createRefsData, hashOf, Refs, type RefsData } from "./refs.ts";
 
 /** Everything that the memory broker knows: plain data, so that it survives a reload. */
@@ -46,6 +46,9 @@ export function openMemory(kept: MemoryKept, options: BrokerOptions): MemoryBrok
   return new MemoryBroker(kept.memory, options);
 }
 
+/** What changes, for a broker that keeps it elsewhere as well. */
+export type MemoryHooks = Pick<HistoryOptions, "onDrop"> & Pick<NamesOptions, "onChange">;
+
 /** The broker of one process that keeps everything in memory and answers in the same tick. */
 export class MemoryBroker implements Broker {
   readonly secret: Uint8Array;
@@ -54,17 +57,11 @@ export class MemoryBroker implements Broker {
   protected readonly names: Names;
   protected readonly refs: Refs;
 
-  constructor(data: MemoryData, options: BrokerOptions) {
+  constructor(data: MemoryData, options: BrokerOptions, hooks: MemoryHooks = {}) {
     this.secret = data.secret;
     this.options = options;
-    this.messages = new History(data.history, {
-      ...options,
-      onDrop: (channel, upTo, forgotten) => this.onDrop(channel, upTo, forgotten),
-    });
-    this.names = new Names(data.names, {
-      ...options,
-      onChange: (channel, key, hold) => this.onName(channel, key, hold),
-    });
+    this.messages = new History(data.history, { ...options, ...hooks });
+    this.names = new Names(data.names, { ...options, ...hooks });
     this.refs = new Refs(data.refs, options.clock);
   }
 
@@ -124,12 +121,6 @@ export class MemoryBroker implements Broker {
   dispose(): void {}
 
   async close(): Promise<void> {}
-
-  /** For a broker that keeps the same elsewhere: messages up to an id are gone. */
-  protected onDrop(_channel: string, _upTo: number, _forgotten: boolean): void {}
-
-  /** For a broker that keeps the same elsewhere: a session's name is held, kept or, with undefined, free. */
-  protected onName(_channel: string, _key: string, _hold: Hold | undefined): void {}
 
   #post(channel: string, { text, user }: Draft): number {
     const message = this.messages.post(channel, text, user);

@@ -8,7 +8,6 @@ import {
   type PublishFault,
 } from "../broker.ts";
 import { MemoryBroker } from "../memory/memory.ts";
-import type { Hold } from "../memory/names.ts";
 import { hashOf, type Once } from "../memory/refs.ts";
 import {
   type Batch,
@@ -66,7 +65,16 @@ export class SqliteBroker extends MemoryBroker {
   #onClosed: (() => void) | undefined;
 
   constructor(data: SqliteData, options: SqliteOptions) {
-    super(data, options);
+    let onNames = () => {};
+    super(data, options, {
+      onDrop: (...drop) => noteDrop(data.gathered, ...drop),
+      onChange(...change) {
+        noteName(data, ...change);
+        onNames();
+      },
+    });
+    // While batches fail, names alone wait for the next message or the next renewal.
+    onNames = () => data.failure === undefined && this.#schedule();
     this.#data = data;
     this.#log = options.log;
     const { worker } = data;
@@ -116,16 +124,6 @@ export class SqliteBroker extends MemoryBroker {
     };
     this.#finish(false);
     return promise;
-  }
-
-  protected override onDrop(channel: string, upTo: number, forgotten: boolean): void {
-    noteDrop(this.#data.gathered, channel, upTo, forgotten);
-  }
-
-  protected override onName(channel: string, key: string, hold: Hold | undefined): void {
-    noteName(this.#data, channel, key, hold);
-    // While batches fail, names alone wait for the next message or the next renewal.
-    if (this.#data.failure === undefined) this.#schedule();
   }
 
   #post(channel: string, draft: Draft, answer: PublishAnswer, once?: Once): void {
@@ -214,7 +212,9 @@ export class SqliteBroker extends MemoryBroker {
     const names = new Map([...written.names, ...gathered.names]);
     data.gathered = { ...newBatch(), names };
     for (const { drops } of [written, gathered]) {
-      for (const [channel, { upTo, forgotten }] of drops) this.onDrop(channel, upTo, forgotten);
+      for (const [channel, { upTo, forgotten }] of drops) {
+        noteDrop(data.gathered, channel, upTo, forgotten);
+      }
     }
     this.#refuse([...written.posts, ...gathered.posts], "unavailable");
   }
