@@ -1,19 +1,19 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "../helpers/client.ts";
-import { PROGRAMS, type Program, type Shoal, startShoal } from "../helpers/shoal.ts";
+import { serve, type TestServer } from "../helpers/server.ts";
 
-/** What plain HTTP is answered, from the source and by the binary alike. */
-describe.each(Object.keys(PROGRAMS) as Program[])("over HTTP, the %s", (program) => {
-  let shoal: Shoal;
+/** The page, its files and the client library, over HTTP. */
+describe("over HTTP", () => {
+  let server: TestServer;
   beforeAll(async () => {
-    shoal = await startShoal({ program });
+    server = await serve();
   });
-  afterAll(() => shoal.end());
+  afterAll(() => server.drain());
 
   const browser = { Accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
 
   function ask(path: string, options: RequestInit = { headers: browser }): Promise<Response> {
-    return fetch(shoal.http + path, { ...options, redirect: "manual" });
+    return fetch(server.http + path, { ...options, redirect: "manual" });
   }
 
   test.each([
@@ -45,12 +45,12 @@ describe.each(Object.keys(PROGRAMS) as Program[])("over HTTP, the %s", (program)
     for (const headers of [{}, { Accept: "*/*" }, { Accept: "application/json" }]) {
       const response = await ask("/fishing", { headers });
       expect(response.status).toBe(426);
-      expect(await response.text()).toContain(`${shoal.ws}/fishing`);
+      expect(await response.text()).toContain(`${server.ws}/fishing`);
     }
   });
 
   test("lets WebSockets in at the paths of the page", async () => {
-    const socket = await connect(`${shoal.ws}/fishing`);
+    const socket = await connect(`${server.ws}/fishing`);
     expect(await socket.next()).toBe('{"type":"connection","id":"fishing"}');
     await socket.close();
   });

@@ -1,20 +1,20 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect, enter, enterAs } from "../helpers/client.ts";
-import { type Program, type Shoal, startShoal } from "../helpers/shoal.ts";
+import { serve, type TestServer } from "../helpers/server.ts";
 
-/** The plain protocol, byte by byte, on the program as people run it. */
-describe.each(["source", "binary"] as Program[])("plain protocol, %s", (program) => {
-  let shoal: Shoal;
+/** The plain protocol, byte by byte. */
+describe("plain protocol", () => {
+  let server: TestServer;
   let url: string;
   let channels = 0;
   /** Each test in a channel of its own. */
   const channel = () => `${url}/channel${channels++}`;
 
   beforeAll(async () => {
-    shoal = await startShoal({ program });
-    url = shoal.ws;
+    server = await serve();
+    url = server.ws;
   });
-  afterAll(() => shoal.end());
+  afterAll(() => server.drain());
 
   test("an hour at the lake: every frame as specified", async () => {
     const before = Math.floor(Date.now() / 1000);
