@@ -65,7 +65,7 @@ function copySource(): string {
   return copy;
 }
 
-/** A server under `--hot` in a copy of the source. */
+/** A server under `--hot` in a copy of the source, for as long as `await using` keeps it. */
 class HotServer {
   /** Everything it has written so far, to standard output and standard error. */
   output = "";
@@ -116,10 +116,14 @@ class HotServer {
   }
 
   /** @returns its exit status */
-  async end(): Promise<number> {
-    this.child.kill("SIGTERM");
+  async end(signal: NodeJS.Signals = "SIGTERM"): Promise<number> {
+    this.child.kill(signal);
     await this.reading;
     return this.child.exited;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end("SIGKILL");
   }
 }
 
@@ -127,7 +131,7 @@ describe("an edit under --hot", () => {
   test.concurrent.each([[{}], [{ DATABASE: "hot.sqlite" }]])(
     "keeps sockets, names, history and heartbeats, and leaves no timer or listener behind: %j",
     async (env) => {
-      const server = new HotServer({ ...env, HEARTBEAT_INTERVAL: "1" });
+      await using server = new HotServer({ ...env, HEARTBEAT_INTERVAL: "1" });
       const url = `${await server.loaded(0)}/a`;
       const ann = await enterAs(url, "ann", V1);
       const bob = await enterAs(url, "bob", { alive: true });
@@ -171,7 +175,7 @@ describe("an edit under --hot", () => {
   );
 
   test.concurrent("with a syntax error is reported, and the code before it goes on", async () => {
-    const server = new HotServer({ HEARTBEAT_INTERVAL: "86400" });
+    await using server = new HotServer({ HEARTBEAT_INTERVAL: "86400" });
     const ann = await enter(`${await server.loaded(0)}/a`);
     await server.edit("this is not TypeScript (");
     while (!server.output.includes("codes.ts")) await Bun.sleep(10);
