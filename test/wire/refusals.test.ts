@@ -180,7 +180,7 @@ describe("paths and requests", () => {
     const response = await fetch(server.http + path, { headers });
     expect(response.status).toBe(status);
     expect(await response.text()).toContain(sentence);
-    expect(connect(server.ws + path)).rejects.toThrow();
+    await expect(connect(server.ws + path)).rejects.toThrow();
   });
 
   test("a plain GET is told how to connect", async () => {
