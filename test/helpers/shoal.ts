@@ -1,12 +1,12 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
-/** A Shoal of its own process, from the source or as the compiled binary. */
+/** A Shoal in a process of its own, from source or as the compiled binary. */
 
 const ROOT = resolve(import.meta.dir, "../..");
 
-/** How the tests start a Shoal: both ways give the same program. */
+/** How to start a Shoal. Tests run it from source; `binary.test.ts` checks the binary. */
 export const PROGRAMS = {
   source: [process.execPath, join(ROOT, "src/main.ts")],
   binary: [process.env.SHOAL_BINARY ?? join(ROOT, "dist/shoal")],
@@ -20,28 +20,34 @@ export interface Shoal {
   /** Like `ws://127.0.0.1:41234`. */
   readonly ws: string;
   readonly pid: number;
-  /** What it has written so far. */
+  /** Everything it has written so far, to standard output and standard error. */
   output(): string;
-  /** Sends a signal and waits for the end. @returns its exit status, or 128 + the signal */
+  /** Sends a signal and waits for the exit. @returns the exit status, or 128 + the signal */
   end(signal?: NodeJS.Signals): Promise<number>;
 }
 
 export interface ShoalOptions {
+  /** Default: from source. */
   program?: Program;
-  /** Variables of its environment, beside HOST=127.0.0.1, PORT=0 and hardly any heartbeats. */
+  /** Environment variables, besides HOST=127.0.0.1, PORT=0 and a heartbeat once a day. */
   env?: Record<string, string>;
   args?: string[];
+  /** Files in the folder that it starts in, by name; that folder is otherwise empty. */
+  files?: Record<string, string>;
 }
 
-/** A first heartbeat can come at any moment, and most tests do not want one. */
-const USUAL = { HOST: "127.0.0.1", PORT: "0", HEARTBEAT_INTERVAL: "86400" };
+/** The first heartbeat can come at any moment, and most tests want none. */
+const DEFAULTS = { HOST: "127.0.0.1", PORT: "0", HEARTBEAT_INTERVAL: "86400" };
 
-/** Starts one on a free port and waits until it listens. */
+/** Starts a Shoal on a free port and waits until it listens. */
 export async function startShoal(options: ShoalOptions = {}): Promise<Shoal> {
   const cwd = mkdtempSync(join(tmpdir(), "shoal-"));
+  for (const [name, text] of Object.entries(options.files ?? {})) {
+    writeFileSync(join(cwd, name), text);
+  }
   const child = Bun.spawn([...PROGRAMS[options.program ?? "source"], ...(options.args ?? [])], {
     cwd,
-    env: { PATH: process.env.PATH, ...USUAL, ...options.env },
+    env: { PATH: process.env.PATH, ...DEFAULTS, ...options.env },
     stdout: "pipe",
     stderr: "pipe",
   });

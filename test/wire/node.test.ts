@@ -1,21 +1,21 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { resolve } from "node:path";
-import { type Shoal, startShoal } from "../helpers/shoal.ts";
+import { serve, type TestServer } from "../helpers/server.ts";
 
-/** The `ws` package in Node: a client that nobody here wrote. */
+/** The `ws` package in Node: a client that is not ours. */
 
-let shoal: Shoal;
+let server: TestServer;
 beforeAll(async () => {
-  shoal = await startShoal({ env: { HEARTBEAT_INTERVAL: "0.2" } });
+  server = await serve({ heartbeatInterval: 0.2 });
 });
-afterAll(() => shoal.end());
+afterAll(() => server.drain());
 
-test("takes a name, talks, answers heartbeats, pings and closes", async () => {
+test("takes a name, talks, answers heartbeats, pings and closes the connection", async () => {
   const script = `
     const { WebSocket } = require("ws");
     const log = [];
-    const ann = new WebSocket("${shoal.ws}/café");
-    const bob = new WebSocket("${shoal.ws}/caf%C3%A9");
+    const ann = new WebSocket("${server.ws}/café");
+    const bob = new WebSocket("${server.ws}/caf%C3%A9");
     ann.on("open", () => ann.send(JSON.stringify({ type: "identity", user: "ann" })));
     let beats = 0;
     ann.on("message", (data, isBinary) => {

@@ -1,19 +1,19 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "../helpers/client.ts";
-import { PROGRAMS, type Program, type Shoal, startShoal } from "../helpers/shoal.ts";
+import { serve, type TestServer } from "../helpers/server.ts";
 
-/** What plain HTTP is answered, from the source and by the binary alike. */
-describe.each(Object.keys(PROGRAMS) as Program[])("over HTTP, the %s", (program) => {
-  let shoal: Shoal;
+/** The page, its files and the client library, over HTTP. */
+describe("over HTTP", () => {
+  let server: TestServer;
   beforeAll(async () => {
-    shoal = await startShoal({ program });
+    server = await serve();
   });
-  afterAll(() => shoal.end());
+  afterAll(() => server.drain());
 
   const browser = { Accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
 
   function ask(path: string, options: RequestInit = { headers: browser }): Promise<Response> {
-    return fetch(shoal.http + path, { ...options, redirect: "manual" });
+    return fetch(server.http + path, { ...options, redirect: "manual" });
   }
 
   test.each([
@@ -31,7 +31,7 @@ describe.each(Object.keys(PROGRAMS) as Program[])("over HTTP, the %s", (program)
     ["/%zz", 400, "text/plain"],
     ["/%00", 400, "text/plain"],
     [`/${"a".repeat(129)}`, 414, "text/plain"],
-  ])("answers a browser at %s with %d %s, HEAD as GET", async (path, status, type) => {
+  ])("serves a browser at %s with %d %s, to GET and HEAD", async (path, status, type) => {
     for (const method of ["GET", "HEAD"]) {
       const response = await ask(path, { method, headers: browser });
       expect(response.status).toBe(status);
@@ -41,21 +41,21 @@ describe.each(Object.keys(PROGRAMS) as Program[])("over HTTP, the %s", (program)
     }
   });
 
-  test("tells who is no browser how to connect", async () => {
+  test("tells other clients how to connect", async () => {
     for (const headers of [{}, { Accept: "*/*" }, { Accept: "application/json" }]) {
       const response = await ask("/fishing", { headers });
       expect(response.status).toBe(426);
-      expect(await response.text()).toContain(`${shoal.ws}/fishing`);
+      expect(await response.text()).toContain(`${server.ws}/fishing`);
     }
   });
 
-  test("lets WebSockets in at the paths of the page", async () => {
-    const socket = await connect(`${shoal.ws}/fishing`);
+  test("accepts WebSockets at the paths of the page", async () => {
+    const socket = await connect(`${server.ws}/fishing`);
     expect(await socket.next()).toBe('{"type":"connection","id":"fishing"}');
     await socket.close();
   });
 
-  test("forbids the page whatever it does not need", async () => {
+  test("sends a policy that forbids the page whatever it does not need", async () => {
     const { headers } = await ask("/fishing");
     const policy = headers.get("content-security-policy");
     expect(policy).toStartWith("default-src 'none'; script-src 'self';");
@@ -64,7 +64,7 @@ describe.each(Object.keys(PROGRAMS) as Program[])("over HTTP, the %s", (program)
     expect(headers.get("referrer-policy")).toBe("no-referrer");
   });
 
-  test("gives the page's files for good, packed, and tells who has them already", async () => {
+  test("serves the page's files compressed, immutable and with an ETag", async () => {
     const html = await (await ask("/")).text();
     const paths = [...html.matchAll(/(?:src|href)="(\/[^"]*)"/g)].map(([, path]) => path!);
     expect(paths.length).toBeGreaterThan(2);
@@ -79,7 +79,7 @@ describe.each(Object.keys(PROGRAMS) as Program[])("over HTTP, the %s", (program)
     expect(html).not.toMatch(/https?:\/\//);
   });
 
-  test("gives the client library to pages on any site", async () => {
+  test("serves the client library to pages on any site", async () => {
     const response = await ask("/-/client.js");
     expect(response.headers.get("access-control-allow-origin")).toBe("*");
     const code = await response.text();
@@ -95,11 +95,11 @@ describe.each(Object.keys(PROGRAMS) as Program[])("over HTTP, the %s", (program)
     ["gzip; q=0.000", null],
     ["gzip-like", null],
     ["identity", null],
-  ])("to one who accepts %p: packed as %p", async (accepted, encoding) => {
+  ])("with Accept-Encoding %p, the Content-Encoding is %p", async (accepted, encoding) => {
     const { headers } = await ask("/-/client.js", { headers: { "Accept-Encoding": accepted } });
     expect(headers.get("content-encoding")).toBe(encoding);
     expect(headers.get("vary")).toBe("Accept-Encoding");
-    // One tag for both forms, so a weak one (RFC 9110, section 8.8.1).
+    // Both encodings share the tag, so it is a weak one (RFC 9110, section 8.8.1).
     expect(headers.get("etag")).toStartWith('W/"');
   });
 });

@@ -1,20 +1,20 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect, enter, enterAs } from "../helpers/client.ts";
-import { type Program, type Shoal, startShoal } from "../helpers/shoal.ts";
+import { serve, type TestServer } from "../helpers/server.ts";
 
-/** The plain protocol, byte by byte, on the program as people run it. */
-describe.each(["source", "binary"] as Program[])("plain protocol, %s", (program) => {
-  let shoal: Shoal;
+/** The plain protocol, byte by byte. */
+describe("plain protocol", () => {
+  let server: TestServer;
   let url: string;
   let channels = 0;
   /** Each test in a channel of its own. */
   const channel = () => `${url}/channel${channels++}`;
 
   beforeAll(async () => {
-    shoal = await startShoal({ program });
-    url = shoal.ws;
+    server = await serve();
+    url = server.ws;
   });
-  afterAll(() => shoal.end());
+  afterAll(() => server.drain());
 
   test("an hour at the lake: every frame as specified", async () => {
     const before = Math.floor(Date.now() / 1000);
@@ -42,7 +42,7 @@ describe.each(["source", "binary"] as Program[])("plain protocol, %s", (program)
     await bob.close();
   });
 
-  test("identity and message sent in one go work", async () => {
+  test("an identity and a message can be sent without waiting for the answer", async () => {
     const url = channel();
     const ann = await connect(url);
     ann.say('{"type":"identity","user":"ann"}');
@@ -56,7 +56,7 @@ describe.each(["source", "binary"] as Program[])("plain protocol, %s", (program)
     expect(await ann.next()).toMatch(/"text":"two".*"user":"eve"/);
   });
 
-  test("a message reaches everyone in the channel, and nobody in another", async () => {
+  test("a message reaches everyone in its channel and nobody in another", async () => {
     const [here, there] = [channel(), channel()];
     const ann = await enterAs(here, "ann");
     const nameless = await enter(here);
@@ -82,18 +82,18 @@ describe.each(["source", "binary"] as Program[])("plain protocol, %s", (program)
       "x",
       "🎣".repeat(2000),
     ].map((text) => [text.slice(0, 60), text]),
-  )("%j arrives as it was sent", async (_, text = "") => {
+  )("%j arrives unchanged", async (_, text = "") => {
     const ann = await enterAs(channel(), "ann");
     ann.say({ type: "message", text });
     expect((await ann.nextOf("message")).text).toBe(text);
-    // The same as JSON escapes, as a client in another language may write them.
+    // The same text as JSON escapes, as clients in other languages may write it.
     const escaped = [...text].length * 12 > 20_000 ? null : text.replace(/[^]/g, unicodeEscape);
     if (escaped === null) return;
     ann.say(`{"type":"message","text":"${escaped}"}`);
     expect((await ann.nextOf("message")).text).toBe(text);
   });
 
-  test("a client's own user and timestamp never get through", async () => {
+  test("the server ignores a user, timestamp or id that a client sends", async () => {
     const ann = await enterAs(channel(), "ann");
     ann.say({ type: "message", text: "hi", user: "admin", timestamp: 1, id: 7, prev: 6, ref: {} });
     const frame = await ann.next();
@@ -106,7 +106,7 @@ describe.each(["source", "binary"] as Program[])("plain protocol, %s", (program)
     expect(frame).not.toContain("admin");
   });
 
-  test("a refusal has no further keys either, whatever was sent", async () => {
+  test("an error has no other keys, whatever was sent", async () => {
     const ann = await enter(channel());
     const deep = `${"[".repeat(900)}${"]".repeat(900)}`;
     ann.say(`{"type":"message","text":"hi","ref":${deep}}`);
@@ -120,7 +120,7 @@ describe.each(["source", "binary"] as Program[])("plain protocol, %s", (program)
     }
   });
 
-  test("identity: own name again, rename, a name freed by a rename and by a close", async () => {
+  test("a client can take its own name again, rename itself, and take a name that became free", async () => {
     const url = channel();
     const ann = await enter(url);
     const bob = await enter(url);
@@ -141,7 +141,7 @@ describe.each(["source", "binary"] as Program[])("plain protocol, %s", (program)
     expect(await ask(ann, "ann")).toBe("true");
   });
 
-  test("a name shows as it was asked for last", async () => {
+  test("a name is shown as it was last requested", async () => {
     const ann = await enterAs(channel(), "ann");
     for (const [wanted, shown] of [
       ["ann", "ann"],
@@ -167,7 +167,7 @@ describe.each(["source", "binary"] as Program[])("plain protocol, %s", (program)
     [undefined],
     [{}],
     [["ann"]],
-  ])("identity with user %j is answered with false, once", async (user) => {
+  ])("an identity with the user %j gets one answer: false", async (user) => {
     const ann = await enter(channel());
     ann.say({ type: "identity", user });
     expect(await ann.next()).toBe('{"type":"identity","success":"false"}');
@@ -175,7 +175,7 @@ describe.each(["source", "binary"] as Program[])("plain protocol, %s", (program)
     expect(await ann.next()).toBe('{"type":"identity","success":"true"}');
   });
 
-  test("all of a channel see one order", async () => {
+  test("everyone in a channel sees the same order", async () => {
     const url = channel();
     const clients = await Promise.all(Array.from({ length: 8 }, (_, n) => enterAs(url, `n${n}`)));
     for (let n = 0; n < 5; n++) {
@@ -191,7 +191,7 @@ describe.each(["source", "binary"] as Program[])("plain protocol, %s", (program)
     expect(new Set(seen).size).toBe(1);
   });
 
-  test("composed, decomposed, encoded and with a slash more, a path is one channel", async () => {
+  test("a path is the same channel composed, decomposed, encoded or with a trailing slash", async () => {
     const paths = ["/caf%C3%A9", "/café", "/cafe\u0301", "/cafe%CC%81/"];
     for (const path of paths) {
       const client = await connect(url + path);
@@ -203,7 +203,7 @@ describe.each(["source", "binary"] as Program[])("plain protocol, %s", (program)
     expect(await query.next()).toBe('{"type":"connection","id":"fishing"}');
   });
 
-  test("frames of the subprotocol are unknown to a plain client", async () => {
+  test("frames of shoal.v1 are unknown types in the plain protocol", async () => {
     const ann = await enterAs(channel(), "ann");
     for (const type of ["history", "presence"]) {
       ann.say({ type });

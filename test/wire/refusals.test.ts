@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect, enter, enterAs } from "../helpers/client.ts";
 import { serve, type TestServer } from "../helpers/server.ts";
-import { type ErrorCode, ERRORS } from "../../src/protocol/codes.ts";
+import { CLOSE, type ErrorCode, ERRORS } from "../../src/protocol/codes.ts";
 
-/** What is refused, how, and what it costs those who go on. */
+/** What the server rejects, how, and when it disconnects. */
 
 let server: TestServer;
 beforeAll(async () => {
@@ -17,8 +17,8 @@ function errorFrame(code: ErrorCode): string {
 
 const deep = `${"[".repeat(5_000)}${"]".repeat(5_000)}`;
 
-describe("a refused frame gets one error, and the connection lives on", () => {
-  const refused = [
+describe("a rejected frame gets one error, and the connection lives on", () => {
+  const rejected = [
     ["", "invalid_json"],
     ["{", "invalid_json"],
     ["hello", "invalid_json"],
@@ -54,7 +54,7 @@ describe("a refused frame gets one error, and the connection lives on", () => {
     [JSON.stringify({ type: "message", text: "x".repeat(2001) }), "text_too_long"],
     [JSON.stringify({ type: "message", text: "🎣".repeat(2001) }), "text_too_long"],
   ] as const;
-  const titled = refused.map(([frame, code]) => [frame.slice(0, 60), code, frame] as const);
+  const titled = rejected.map(([frame, code]) => [frame.slice(0, 60), code, frame] as const);
 
   test.each(titled)("%j: %s", async (_, code, frame) => {
     const ann = await enterAs(`${server.ws}/refused`, `u${Math.random()}`);
@@ -65,7 +65,7 @@ describe("a refused frame gets one error, and the connection lives on", () => {
     await ann.close();
   });
 
-  test("bytes", async () => {
+  test("binary frames", async () => {
     const ann = await enterAs(`${server.ws}/bytes`, "ann");
     ann.say(new TextEncoder().encode('{"type":"message","text":"hi"}'));
     ann.say(new Uint8Array(0));
@@ -75,13 +75,13 @@ describe("a refused frame gets one error, and the connection lives on", () => {
     expect((await ann.nextOf("message")).text).toBe("still here");
   });
 
-  test("a message without an identity", async () => {
+  test("a message without a name", async () => {
     const ann = await enter(`${server.ws}/nameless`);
     ann.say({ type: "message", text: "hi" });
     expect(await ann.next()).toBe(errorFrame("not_identified"));
   });
 
-  test("the last of two keys counts, for what is checked and for what is sent", async () => {
+  test("of two equal keys the last one counts, for the check and for the message", async () => {
     const ann = await enterAs(`${server.ws}/twice`, "ann");
     ann.say('{"type":"error","text":"one","type":"message","text":"two"}');
     expect((await ann.nextOf("message")).text).toBe("two");
@@ -89,8 +89,8 @@ describe("a refused frame gets one error, and the connection lives on", () => {
   });
 });
 
-describe("too fast", () => {
-  test("is refused beyond the burst, as an error or as an identity", async () => {
+describe("too many frames", () => {
+  test("beyond the burst, each gets the answer that fits its type", async () => {
     await using slow = await serve({ messageRate: 0.001, messageBurst: 3 });
     const ann = await enterAs(`${slow.ws}/a`, "ann");
     for (const text of ["1", "2", "3"]) ann.say({ type: "message", text });
@@ -105,7 +105,7 @@ describe("too fast", () => {
     expect(await ann.next()).toBe('{"type":"identity","success":"false"}');
   });
 
-  test("heartbeats have a limit of their own", async () => {
+  test("heartbeats have a separate limit", async () => {
     await using slow = await serve({ messageRate: 0.001, messageBurst: 2 });
     const ann = await enter(`${slow.ws}/a`);
     for (let n = 0; n < 100; n++) ann.say({ type: "heartbeat" });
@@ -116,20 +116,17 @@ describe("too fast", () => {
     expect((await ann.closed).code).toBe(1008);
   });
 
-  test("for 100 frames within 10 seconds ends the connection with 1008, and its name is free", async () => {
+  test("100 rejected frames in 10 seconds close the connection with 1008 and free its name", async () => {
     await using slow = await serve({ messageRate: 0.001, messageBurst: 1 });
     const ann = await enterAs(`${slow.ws}/a`, "ann");
     for (let n = 0; n < 99; n++) ann.say({ type: "message", text: "!" });
     for (let n = 0; n < 99; n++) expect(await ann.next()).toBe(errorFrame("rate_limited"));
     ann.say("one more");
-    expect(await ann.closed).toEqual({
-      code: 1008,
-      reason: "Too many frames for too long. Send more slowly.",
-    });
+    expect(await ann.closed).toEqual(CLOSE.flooding);
     await enterAs(`${slow.ws}/a`, "ann");
   });
 
-  test("is nobody else's trouble", async () => {
+  test("do not affect other clients", async () => {
     await using slow = await serve({ messageRate: 0.001, messageBurst: 5 });
     const flood = await enterAs(`${slow.ws}/a`, "flood");
     const ann = await enterAs(`${slow.ws}/a`, "ann");
@@ -140,8 +137,8 @@ describe("too fast", () => {
   });
 });
 
-describe("too long", () => {
-  test("a frame at the limit is read, one byte more closes with 1009", async () => {
+describe("too long frames", () => {
+  test("a frame at the limit is read; one more byte closes the connection with 1009", async () => {
     await using small = await serve({ textLimit: 10 });
     const limit = 12 * 10 + 1024;
     const ann = await enter(`${small.ws}/a`);
@@ -151,7 +148,7 @@ describe("too long", () => {
     expect((await ann.closed).code).toBe(1009);
   });
 
-  test("the longest text fits in its longest spelling", async () => {
+  test("the longest text fits, also in its longest JSON encoding", async () => {
     await using small = await serve({ textLimit: 10 });
     const ann = await enterAs(`${small.ws}/a`, "ann");
     ann.say(`{"type":"message","text":"${"\\ud83c\\udfa3".repeat(10)}"}`);
@@ -170,7 +167,7 @@ describe("paths and requests", () => {
     ["/-/nope", 404, "belong to the server"],
     ["/-/health", 404, "belong to the server"],
     ["/-", 404, "belong to the server"],
-  ])("an upgrade of %.30s is refused with %i", async (path, status, sentence) => {
+  ])("an upgrade at %.30s is rejected with %i", async (path, status, sentence) => {
     const headers = {
       Connection: "Upgrade",
       Upgrade: "websocket",
@@ -180,10 +177,10 @@ describe("paths and requests", () => {
     const response = await fetch(server.http + path, { headers });
     expect(response.status).toBe(status);
     expect(await response.text()).toContain(sentence);
-    expect(connect(server.ws + path)).rejects.toThrow();
+    await expect(connect(server.ws + path)).rejects.toThrow();
   });
 
-  test("a plain GET is told how to connect", async () => {
+  test("a plain GET gets instructions to connect", async () => {
     const response = await fetch(`${server.http}/fishing`);
     expect(response.status).toBe(426);
     expect(response.headers.get("upgrade")).toBe("websocket");
@@ -192,7 +189,7 @@ describe("paths and requests", () => {
     );
   });
 
-  test("behind a proxy that has TLS, too", async () => {
+  test("behind a proxy with TLS, they name wss", async () => {
     const headers = { "X-Forwarded-Proto": "https", Host: "chat.example.com" };
     const response = await fetch(`${server.http}/fishing`, { headers });
     expect(await response.text()).toBe(
@@ -200,17 +197,20 @@ describe("paths and requests", () => {
     );
   });
 
-  test("HEAD answers as GET does, without the body", async () => {
+  test("HEAD is answered like GET, without the body", async () => {
     const response = await fetch(`${server.http}/fishing`, { method: "HEAD" });
     expect(response.status).toBe(426);
     expect(await response.text()).toBe("");
   });
 
-  test.each(["POST", "PUT", "DELETE", "OPTIONS"])("%s is not for channels", async (method) => {
-    const response = await fetch(`${server.http}/fishing`, { method });
-    expect(response.status).toBe(405);
-    expect(response.headers.get("allow")).toBe("GET, HEAD");
-  });
+  test.each(["POST", "PUT", "DELETE", "OPTIONS"])(
+    "%s is not allowed on a channel",
+    async (method) => {
+      const response = await fetch(`${server.http}/fishing`, { method });
+      expect(response.status).toBe(405);
+      expect(response.headers.get("allow")).toBe("GET, HEAD");
+    },
+  );
 
   test("health", async () => {
     const response = await fetch(`${server.http}/-/health`);

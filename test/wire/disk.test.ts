@@ -1,0 +1,130 @@
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Client, enter, enterAs, V1 } from "../helpers/client.ts";
+import { PROGRAMS } from "../helpers/shoal.ts";
+
+/** A full disk. A limit on the size of files stands in for it: it can be raised at run time. */
+
+const folder = mkdtempSync(join(tmpdir(), "shoal-disk-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** What starts a Shoal that can write files of so many KiB. */
+function limited(kibibytes: number): string[] {
+  const command = PROGRAMS.source.join(" ");
+  return ["bash", "-c", `trap '' XFSZ; ulimit -S -f ${kibibytes}; exec ${command}`];
+}
+
+/** Sets that limit of a running process. */
+function limitTo(size: string, pid: number): void {
+  const { exitCode } = Bun.spawnSync(["prlimit", `--fsize=${size}`, "--pid", String(pid)]);
+  expect(exitCode).toBe(0);
+}
+
+test("with a full disk, names the database and refuses to start", () => {
+  const { exitCode, stdout, stderr } = Bun.spawnSync(limited(1), {
+    cwd: folder,
+    env: { PATH: process.env.PATH, HOST: "127.0.0.1", PORT: "0", DATABASE: "none.sqlite" },
+  });
+  expect([exitCode, stdout.toString()]).toEqual([1, ""]);
+  expect(stderr.toString()).toMatch(
+    /DATABASE none\.sqlite .*(database or disk is full|disk I\/O error)\.\n$/,
+  );
+});
+
+interface Posted {
+  type: string;
+  id: number;
+  prev: number;
+  user?: string;
+  code?: string;
+}
+
+/** Posts long texts until one is refused, and checks the links of those before it. */
+async function fillUp(client: Client, text: string): Promise<number> {
+  let last = 0;
+  // The limit is reached long before 2,000 messages.
+  for (let n = 0; n < 2000; n++) {
+    client.say({ type: "message", text, ref: `${n}` });
+    for (let frame = {} as Posted; frame.type !== "ack";) {
+      frame = JSON.parse(await client.next()) as Posted;
+      if (frame.type === "error") {
+        expect(frame.code).toBe("unavailable");
+        return n;
+      }
+      if (frame.type !== "message") continue;
+      expect(frame.prev).toBe(last);
+      last = frame.id;
+    }
+  }
+  throw new Error("The disk is not full.");
+}
+
+/** The id of the newest message. */
+async function lastId(url: string): Promise<number> {
+  const client = await enter(url, V1);
+  client.say({ type: "history", limit: 1 });
+  const { messages } = await client.nextOf("history");
+  await client.close();
+  return (messages as Posted[])[0]!.id;
+}
+
+test("when the disk fills up, only messages are refused, until there is room again", async () => {
+  const child = Bun.spawn(limited(256), {
+    cwd: folder,
+    env: {
+      PATH: process.env.PATH,
+      HOST: "127.0.0.1",
+      PORT: "0",
+      DATABASE: "full.sqlite",
+      MESSAGE_RATE: "0",
+      HEARTBEAT_INTERVAL: "5",
+    },
+    stdout: "pipe",
+  });
+  let out = "";
+  void (async () => {
+    const decoder = new TextDecoder();
+    for await (const chunk of child.stdout) out += decoder.decode(chunk, { stream: true });
+  })();
+  while (!out.includes('"url"')) await Bun.sleep(5);
+  const url = `${/"url":"([^"]+)\/"/.exec(out)![1]!.replace("http", "ws")}/a`;
+  const ann = await enterAs(url, "ann", V1);
+  const plain = await enterAs(url, "plain", { alive: true });
+
+  const text = "x".repeat(1900);
+  const refused = await fillUp(ann, text);
+  // A smaller write may still find room.
+  for (let answer = ""; !answer.includes('"unavailable"');) {
+    plain.say({ type: "message", text });
+    do answer = await plain.next();
+    while (answer.includes('"user":"ann"'));
+  }
+  // Newcomers can take names and read what was posted.
+  const last = await lastId(url);
+  const bob = await enterAs(url, "bob", V1);
+  bob.say({ type: "history", limit: 1 });
+  expect((await bob.nextOf("history")).messages).toMatchObject([{ id: last }]);
+  expect(out).toMatch(/"level":"error".*database/);
+
+  limitTo("unlimited:unlimited", child.pid);
+  // The same ref again, as the refusal allows: the text was not posted.
+  ann.say({ type: "message", text, ref: `${refused}` });
+  const answers: Posted[] = [];
+  while (answers.length < 2) {
+    const frame = JSON.parse(await ann.next()) as Posted;
+    if (frame.user !== "plain") answers.push(frame);
+  }
+  const [ack, posted] = answers.toSorted((a, b) => (a.type < b.type ? -1 : 1));
+  expect(posted).toMatchObject({ type: "message", prev: last });
+  expect<unknown>(ack).toEqual({ type: "ack", ref: `${refused}`, id: posted!.id });
+  expect(out).toMatch(/"level":"info".*database/);
+
+  // A server whose disk is full again still stops cleanly.
+  limitTo("1:1", child.pid);
+  ann.say({ type: "message", text });
+  expect((await ann.nextOf("error")).code).toBe("unavailable");
+  child.kill();
+  expect(await child.exited).toBe(0);
+});
