@@ -22,7 +22,7 @@ test("a server that drains refuses to upgrade with 503, and closes who is there 
   await drained;
 });
 
-test("closes are logged with their reason, and errors with their stack", async () => {
+test("closes are logged with their code and reason", async () => {
   const lines: string[] = [];
   await using server = await serve({ messageRate: 0.001, messageBurst: 1 }, { onLog: lines });
   const ann = await enter(`${server.ws}/a`);
