@@ -2,23 +2,20 @@ import type { Server } from "bun";
 import type { Broker, BrokerEvents } from "./broker/broker.ts";
 import { type BrokerKept, openBroker } from "./broker/open.ts";
 import type { Config } from "./config.ts";
-import { Admission } from "./edge/admission.ts";
 import type { Peer } from "./edge/peer.ts";
-import { WebSocketEdge } from "./edge/websocket.ts";
-import { badHandshake, failed } from "./http/answers.ts";
+import { createEdgeData, type EdgeData, WebSocketEdge } from "./edge/websocket.ts";
+import { failed } from "./http/answers.ts";
 import { createRouter } from "./http/router.ts";
 import { describe, type Log } from "./log.ts";
 import { socketAudiences } from "./node/audiences.ts";
 import { createNodeData, Node, type NodeData } from "./node/node.ts";
-import { createWheel, type Wheel } from "./node/state.ts";
 
 /** The listener, the timer and the drain. The parts are made and joined here. */
 
 /** What lives through a reload of the code: plain data and the listener. */
 export interface Kept {
   readonly node: NodeData;
-  readonly wheel: Wheel<Peer>;
-  readonly arriving: Set<Peer>;
+  readonly edge: EdgeData;
   readonly broker: BrokerKept;
   listener: Server<Peer> | undefined;
 }
@@ -64,23 +61,24 @@ export async function createServer(
   options: ServerOptions = {},
 ): Promise<ShoalServer> {
   const { clock = () => performance.now() } = options;
-  const kept = options.kept ?? newKept(config, clock());
+  const kept: Kept = options.kept ?? {
+    node: createNodeData(),
+    edge: createEdgeData(config, clock()),
+    broker: {},
+    listener: undefined,
+  };
   const publish = (topic: string, frame: string) => void kept.listener?.publish(topic, frame);
   const rules = { window: config.fanoutWindow, clock, nextTurn: setImmediate };
   const node = new Node(kept.node, { ...rules, publish }, () => broker);
   const broker =
     options.openBroker?.(node.events) ?? (await openBroker(kept.broker, config, node.events, log));
   const audiences = socketAudiences(publish);
-  const { wheel, arriving } = kept;
-  const edge = new WebSocketEdge({ config, node, broker, audiences, wheel, arriving, clock, log });
-  const admission = new Admission();
-  try {
-    listen(kept, config, log, edge, admission);
-  } catch (error) {
+  const data = kept.edge;
+  const edge = new WebSocketEdge({ config, node, broker, audiences, data, clock, log });
+  const listener = await listen(kept, config, log, edge).catch(async (error: unknown) => {
     await broker.close();
     throw error;
-  }
-  const listener = kept.listener!;
+  });
 
   let renewed = clock();
   function tick(): void {
@@ -105,7 +103,6 @@ export async function createServer(
     },
     async drain() {
       clearInterval(timer);
-      admission.drain();
       const stopped = listener.stop();
       node.flush();
       edge.drain();
@@ -116,24 +113,13 @@ export async function createServer(
   };
 }
 
-function newKept({ heartbeatInterval }: Config, now: number): Kept {
-  return {
-    node: createNodeData(),
-    wheel: createWheel(heartbeatInterval * 1000, now),
-    arriving: new Set(),
-    broker: {},
-    listener: undefined,
-  };
-}
-
 /** Starts to listen, or has the listener that is there go on with this load of the code. */
-function listen(
+async function listen(
   kept: Kept,
   config: Config,
   log: Log,
   edge: WebSocketEdge,
-  admission: Admission,
-): void {
+): Promise<Server<Peer>> {
   const route = createRouter();
   const { tlsCert, tlsKey, host, port } = config;
   const options = {
@@ -143,22 +129,20 @@ function listen(
     development: false,
     // Without it, a server that is not for development silently shares a port that is taken.
     reusePort: false,
-    fetch(request: Request, server: Server<Peer>) {
-      return route(request, (channel) => {
-        const admitted = admission.admit(request, channel);
-        if (admitted instanceof Response) return admitted;
-        return edge.upgrade(request, server, admitted) ? undefined : badHandshake();
-      });
-    },
+    fetch: (request: Request, server: Server<Peer>) =>
+      route(request, (channel) => edge.upgrade(request, server, channel)),
     error(error: unknown) {
       log.error("request failed", { error: describe(error) });
       return failed();
     },
     websocket: edge.websocket,
   };
-  if (kept.listener !== undefined) return void kept.listener.reload(options);
+  if (kept.listener !== undefined) {
+    kept.listener.reload(options);
+    return kept.listener;
+  }
   try {
-    kept.listener = Bun.serve(options);
+    return (kept.listener = Bun.serve(options));
   } catch (error) {
     const tls = tlsCert === "" ? "" : ` with ${tlsCert} and ${tlsKey}`;
     const { message } = error as Error;

@@ -6,7 +6,14 @@ import type { Config } from "../config.ts";
 import { describe, type Log } from "../log.ts";
 import type { SocketAudiences } from "../node/audiences.ts";
 import type { Node } from "../node/node.ts";
-import { heartbeatDue, schedule, sweep, unschedule, type Wheel } from "../node/state.ts";
+import {
+  createWheel,
+  heartbeatDue,
+  schedule,
+  sweep,
+  unschedule,
+  type Wheel,
+} from "../node/state.ts";
 import { rate } from "../protocol/bucket.ts";
 import { CLOSE } from "../protocol/codes.ts";
 import {
@@ -17,17 +24,27 @@ import {
   type Terms,
 } from "../protocol/encode.ts";
 import { SUBPROTOCOL } from "../protocol/limits.ts";
-import type { Admitted } from "./admission.ts";
+import { badHandshake } from "../http/answers.ts";
+import { Admission } from "./admission.ts";
 import { type Frame, Peer } from "./peer.ts";
 import { Performer, type PerformParts } from "./perform.ts";
+
+/** Plain data, so that it survives a reload of the code. */
+export interface EdgeData {
+  readonly wheel: Wheel<Peer>;
+  /** The peers that have a socket, but are not in their channel yet. */
+  readonly arriving: Set<Peer>;
+}
+
+export function createEdgeData({ heartbeatInterval }: Config, now: number): EdgeData {
+  return { wheel: createWheel(heartbeatInterval * 1000, now), arriving: new Set() };
+}
 
 export interface EdgeParts {
   readonly node: Node;
   readonly broker: Broker;
   readonly audiences: SocketAudiences;
-  readonly wheel: Wheel<Peer>;
-  /** The peers that have a socket, but are not in their channel yet. */
-  readonly arriving: Set<Peer>;
+  readonly data: EdgeData;
   readonly config: Config;
   /** Milliseconds on a clock that never steps back. */
   readonly clock: () => number;
@@ -53,6 +70,7 @@ export class WebSocketEdge {
   readonly #rules: Rules;
   readonly #terms: Terms;
   readonly #performer: Performer;
+  readonly #admission = new Admission();
   /** A peer that was not heard of for this long, although pinged, is dead: milliseconds. */
   readonly #deadAfter: number;
   #draining = false;
@@ -102,20 +120,24 @@ export class WebSocketEdge {
     };
   }
 
-  /** @returns whether the request has become a connection of the channel */
-  upgrade(request: Request, server: Server<Peer>, { channel, v1 }: Admitted): boolean {
+  /** @returns undefined if the request has become a connection of the channel, or else an answer */
+  upgrade(request: Request, server: Server<Peer>, channel: string): Response | undefined {
+    const admitted = this.#admission.admit(request, channel);
+    if (admitted instanceof Response) return admitted;
     const { node, clock } = this.#parts;
-    const peer = new Peer(node.arrive(channel), v1, clock());
+    const { v1 } = admitted;
+    const peer = new Peer(node.arrive(admitted.channel), v1, clock());
     // Without this header, Bun answers the client's first offer, whatever it is.
     const headers = { "Sec-WebSocket-Protocol": v1 ? SUBPROTOCOL : "" };
-    if (server.upgrade(request, { data: peer, headers })) return true;
+    if (server.upgrade(request, { data: peer, headers })) return undefined;
     node.leave(peer);
-    return false;
+    return badHandshake();
   }
 
   /** Sends the heartbeats that are due, and disconnects the dead. */
   heartbeat(): void {
-    const { node, wheel, clock } = this.#parts;
+    const { node, clock, data } = this.#parts;
+    const { wheel } = data;
     const now = clock();
     sweep(wheel, now, (peer) => {
       const silentFor = now - Math.max(peer.heardAt, wheel.wokeAt);
@@ -127,10 +149,11 @@ export class WebSocketEdge {
     });
   }
 
-  /** Closes every connection with 1001 and keeps their names for them. */
+  /** Admits nobody any more, closes every connection with 1001 and keeps their names for them. */
   drain(): void {
     this.#draining = true;
-    const { wheel, arriving } = this.#parts;
+    this.#admission.drain();
+    const { wheel, arriving } = this.#parts.data;
     for (const peer of [...arriving, ...wheel.slots.flat()]) {
       // A socket that is not read would not see the answer to its close.
       if (peer.waiting) peer.ws?.resume();
@@ -139,14 +162,14 @@ export class WebSocketEdge {
   }
 
   #open(ws: ServerWebSocket<Peer>): void {
-    const { broker, log, arriving } = this.#parts;
+    const { broker, log, data } = this.#parts;
     const peer = ws.data;
     peer.ws = ws;
     log.debug("connection opened", { channel: peer.channel.id });
-    arriving.add(peer);
+    data.arriving.add(peer);
     this.#hold(peer, (done) => {
       broker.join(peer.channel.id, (last) => {
-        arriving.delete(peer);
+        data.arriving.delete(peer);
         if (peer.closed) return broker.leave(peer.channel.id);
         this.#enter(peer, last);
         done();
@@ -155,23 +178,23 @@ export class WebSocketEdge {
   }
 
   #enter(peer: Peer, last: number): void {
-    const { node, audiences, wheel } = this.#parts;
+    const { node, audiences, data } = this.#parts;
     const { id } = peer.channel;
-    schedule(wheel, peer, Math.random());
+    schedule(data.wheel, peer, Math.random());
     if (peer.v1) node.enter(peer, audiences.v1, connectionFrameV1(id, last, this.#terms));
     else node.enter(peer, audiences.plain, connectionFrame(id));
   }
 
   #close(peer: Peer, code: number): void {
-    const { node, broker, wheel, arriving, log } = this.#parts;
+    const { node, broker, data, log } = this.#parts;
     log.debug("connection closed", { channel: peer.channel.id, code });
     peer.closed = true;
     peer.queue = undefined;
     const entered = peer.group !== undefined;
-    unschedule(wheel, peer);
+    unschedule(data.wheel, peer);
     node.leave(peer);
     // One that closes on its way in leaves the broker once it has its answer.
-    if (!entered) return void arriving.delete(peer);
+    if (!entered) return void data.arriving.delete(peer);
     // 1006: it broke off, without a word. Its client may come back.
     const keep = peer.v1 && (this.#draining || code === 1006);
     if (peer.name !== undefined) this.#performer.release(peer, peer.name, keep);

@@ -2,11 +2,12 @@ import type { Server, ServerWebSocket } from "bun";
 import { createMemoryData, MemoryBroker } from "../../src/broker/memory/memory.ts";
 import { readConfig } from "../../src/config.ts";
 import type { Peer } from "../../src/edge/peer.ts";
-import { WebSocketEdge } from "../../src/edge/websocket.ts";
+import { createEdgeData, WebSocketEdge } from "../../src/edge/websocket.ts";
 import { createLog } from "../../src/log.ts";
 import { socketAudiences } from "../../src/node/audiences.ts";
 import { createNodeData, Node } from "../../src/node/node.ts";
-import { createWheel, identify } from "../../src/node/state.ts";
+import { identify } from "../../src/node/state.ts";
+import { SUBPROTOCOL } from "../../src/protocol/limits.ts";
 import { nameOf } from "../../src/protocol/names.ts";
 import { estimate, type Estimate, ratio } from "./stats.ts";
 
@@ -54,15 +55,17 @@ function serve(channels: number, v1: boolean): Served {
   const data = createMemoryData(new Uint8Array(32), 0);
   const broker = new MemoryBroker(data, { rules, clock: Date.now, events: node.events });
   const audiences = socketAudiences(publish);
-  const wheel = createWheel<Peer>(30_000, clock());
-  const arriving = new Set<Peer>();
-  const edge = new WebSocketEdge({ config, node, broker, audiences, wheel, arriving, clock, log });
+  const edgeData = createEdgeData(config, clock());
+  const edge = new WebSocketEdge({
+    ...{ config, node, broker, audiences, data: edgeData, clock, log },
+  });
+  const headers: Record<string, string> = v1 ? { "sec-websocket-protocol": SUBPROTOCOL } : {};
   const sockets = Array.from({ length: channels * MEMBERS }, (_, n) => {
     const socket = { data: {}, subscribe() {}, send() {} } as unknown as ServerWebSocket<Peer>;
     const server = {
       upgrade: (_: Request, options: { data: Peer }) => (socket.data = options.data) !== undefined,
     } as unknown as Server<Peer>;
-    edge.upgrade(new Request("http://localhost/"), server, { channel: `c${n % channels}`, v1 });
+    edge.upgrade(new Request("http://localhost/", { headers }), server, `c${n % channels}`);
     void edge.websocket.open?.(socket);
     identify(socket.data, nameOf(`user ${n}`)!);
     return socket;
