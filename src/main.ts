@@ -136,7 +136,7 @@ async function serve(args: string[]): Promise<void> {
       (error: unknown) => stop(1, `could not stop cleanly: ${String(error)}`),
     );
   }
-  // If the reader of the log goes away, the chat goes on.
+  // The chat goes on if whatever reads the log goes away.
   const onLogGone = () => process.stdout.destroy();
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
   process.stdout.on("error", onLogGone);

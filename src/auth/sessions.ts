@@ -1,15 +1,15 @@
 import { timingSafeEqual } from "node:crypto";
 
 /**
- * Sessions: how a client proves that it is the one that was here before. A session is a random id
- * of 128 bits with a signature under the broker's secret, so the server knows its own sessions
- * again without keeping a list of them. The id alone names a session inside of the server; who
- * learns an id from its files still can not make the session of it.
+ * Sessions: how a client proves that it was here before. A session is a random id of 128 bits with a
+ * signature under the broker's secret, so the server recognizes its own sessions without a list of
+ * them. Inside the server the id alone names a session; whoever learns an id from the server's files
+ * still cannot make its token.
  */
 export interface Sessions {
   /** The id of a new session: 128 random bits. */
   create(): string;
-  /** What the client is given, and gives back: its secret. */
+  /** What the client receives and sends back: its secret. */
   tokenOf(id: string): string;
   /** The id in a token that this server has signed, or undefined. Compares in constant time. */
   idOf(token: string): string | undefined;
@@ -21,7 +21,7 @@ const TOKEN = /^[\w-]{44}$/;
 
 /** @param secret 32 random bytes */
 export function createSessions(secret: Uint8Array): Sessions {
-  // All in the same few bytes, over and over: many come at once when a server has started.
+  // These buffers are reused, since many sessions are made at once when a server has started.
   const random = Buffer.alloc(ID_BYTES);
   const signed = Buffer.concat([secret, Buffer.alloc(ID_LENGTH)]);
   const digest = new Uint8Array(32);

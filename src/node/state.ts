@@ -12,7 +12,7 @@ export interface Connection {
   readonly channel: Channel;
   /** Whether it speaks `shoal.v1`. */
   readonly v1: boolean;
-  /** Those it listens with, once it is in its channel. */
+  /** The group it listens in, once it is in its channel. */
   group: Group | undefined;
   /** The name it holds, and the same as a JSON string literal once that was needed. */
   name: Name | undefined;
@@ -28,7 +28,7 @@ export interface Connection {
   heartbeatsFullAt: number;
   /** When its latest frames were refused as too fast, oldest first. */
   refusals: number[] | undefined;
-  /** Its place among the heartbeats: a slot of the wheel, and where in it; -1 when in none. */
+  /** Its place in the wheel: a slot, and the index in it; -1 if it is in none. */
   slot: number;
   place: number;
 }
@@ -44,7 +44,7 @@ export interface Wheel<C extends Connection> {
   /** How many slots have passed, and when the next one is due. */
   passed: number;
   dueAt: number;
-  /** When the process went on after it had stood still for more than half an interval. */
+  /** When the process last went on after a pause of more than half an interval. */
   wokeAt: number;
 }
 
@@ -137,7 +137,7 @@ export function sweep<C extends Connection>(
 /**
  * Notes that a heartbeat goes out to this connection.
  *
- * @returns whether the one before it went unanswered under the same name, which is lost by that
+ * @returns whether the previous one went unanswered under the same name, which the connection loses
  */
 export function heartbeatDue(connection: Connection): boolean {
   const lost = connection.awaited;

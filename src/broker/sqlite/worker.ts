@@ -5,7 +5,7 @@ import type { Posted } from "../memory/refs.ts";
 import type { Message } from "../../protocol/encode.ts";
 
 /**
- * The thread that writes the database, so that the event loop never waits for a disk. It is told
+ * The thread that writes the database, so that the event loop never waits for a disk. It receives
  * batches, each of which is one transaction: all of it is on the disk, or nothing.
  */
 
@@ -29,11 +29,11 @@ export interface NameChange {
 /** What goes into one transaction. */
 export interface Batch {
   readonly messages: readonly (Message & { readonly channel: string })[];
-  /** Whether messages are kept at all, or only the last id of a channel. */
+  /** Whether messages are kept at all; if not, only the last id of a channel is. */
   readonly keeps: boolean;
   readonly refs: readonly Posted[];
   readonly names: readonly NameChange[];
-  /** Channels whose messages up to an id are no longer kept, or of which nothing is. */
+  /** Channels whose messages up to an id are dropped, or that are forgotten altogether. */
   readonly drops: readonly { channel: string; upTo: number; forgotten: boolean }[];
 }
 
@@ -42,7 +42,7 @@ export interface Contents {
   readonly secret: Uint8Array;
   /** The highest id of a channel that was forgotten. */
   readonly forgotten: number;
-  /** The one used last at the end. */
+  /** In the order of their last messages. */
   readonly channels: readonly { channel: string; last: number; messages: Message[] }[];
   readonly names: readonly NameRow[];
   readonly refs: readonly Posted[];
@@ -62,7 +62,7 @@ export type Reply =
 /** Marks the file as Shoal's own (SQLite's application_id): "Shol". */
 const APPLICATION = 0x53686f6c;
 /**
- * The steps from each version of the schema to the next; the version is how many were taken.
+ * The steps from each version of the schema to the next; the version is the number of steps taken.
  * Texts and users are JSON string literals, since SQLite cannot hold a lone surrogate.
  */
 const STEPS = [
@@ -82,11 +82,11 @@ const STEPS = [
      since INTEGER NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (channel, key)) WITHOUT ROWID;`,
 ];
 
-/** Opens the file, or makes it, and brings its schema up to date. */
+/** Opens the file, creates it if needed, and brings its schema up to date. */
 function open(name: string): Database {
-  // A path, also where SQLite would understand something else, like ":memory:".
+  // Always a path, even if SQLite would read it as something else, like ":memory:".
   const path = resolve(name);
-  // Its content is not for everyone on the machine.
+  // Nobody else on the machine may read it.
   closeSync(openSync(path, "a", 0o600));
   const database = new Database(path, { readwrite: true, strict: true });
   database.run("PRAGMA busy_timeout = 1000");
@@ -102,7 +102,7 @@ function open(name: string): Database {
   }
   database.run("PRAGMA journal_mode = WAL");
   database.run("PRAGMA synchronous = FULL");
-  // Writing also where nothing is to be changed shows at once whether the file can be written.
+  // A write that changes nothing shows at once whether the file is writable.
   database
     .transaction(() => {
       for (const step of STEPS.slice(version)) database.run(step);
@@ -135,7 +135,7 @@ function read(database: Database, refsSince: number): Contents {
   };
 }
 
-/** Writes a batch. The database keeps the statements, and ends them when it is closed. */
+/** Writes a batch. The database caches the statements, and finalizes them when it is closed. */
 function write(database: Database, batch: Batch, refsSince: number): void {
   const message = database.query("INSERT INTO messages VALUES (?, ?, ?, ?, ?)");
   const channel = database.query("INSERT OR REPLACE INTO channels VALUES (?, ?)");
