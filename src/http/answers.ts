@@ -3,28 +3,18 @@ import type { PathFault } from "../protocol/channels.ts";
 /** Answers to plain HTTP requests: one sentence each that says what to do. */
 
 /** The status and the sentence for a path that is not a channel. */
-const FAULTS: Record<PathFault, { status: number; sentence: string }> = {
-  empty: {
-    status: 404,
-    sentence: "This path names no channel. Choose one, like /fishing.",
-  },
-  encoding: {
-    status: 400,
-    sentence: "This path is not percent-encoded UTF-8 (RFC 3986), so it names no channel.",
-  },
-  characters: {
-    status: 400,
-    sentence:
-      "A channel's name cannot contain control or text direction characters, or 31 marks in a row.",
-  },
-  length: {
-    status: 414,
-    sentence: "A channel's name has at most 128 characters.",
-  },
-  reserved: {
-    status: 404,
-    sentence: "Paths that begin with /-/ belong to the server, and there is nothing at this one.",
-  },
+const FAULTS: Record<PathFault, [status: number, sentence: string]> = {
+  empty: [404, "This path names no channel. Choose one, like /fishing."],
+  encoding: [400, "This path is not percent-encoded UTF-8 (RFC 3986), so it names no channel."],
+  characters: [
+    400,
+    "A channel's name cannot contain control or text direction characters, or 31 marks in a row.",
+  ],
+  length: [414, "A channel's name has at most 128 characters."],
+  reserved: [
+    404,
+    "Paths that begin with /-/ belong to the server, and there is nothing at this one.",
+  ],
 };
 
 /** An answer that is one sentence of plain text, and is not to be stored. */
@@ -45,7 +35,7 @@ export function sentence(
 }
 
 export function badPath(fault: PathFault): Response {
-  return sentence(FAULTS[fault].status, FAULTS[fault].sentence);
+  return sentence(...FAULTS[fault]);
 }
 
 export function badRequest(): Response {
