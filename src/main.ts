@@ -5,13 +5,13 @@ import { bench } from "./client/bench.ts";
 import { chat } from "./client/terminal.ts";
 import { isBadPort, readConfig, SETTINGS } from "./config.ts";
 import { createLog } from "./log.ts";
-import { createServer, type Kept, type ShoalServer } from "./server.ts";
+import { createServer, type ServerData, type ShoalServer } from "./server.ts";
 
 /** The commands and the signals. The environment and the arguments are read only here. */
 
 /** What one load of this code hands to the next under `bun --hot`, which runs it again. */
 interface Hot {
-  kept?: Kept;
+  data?: ServerData;
   /** Ends what the previous load has started. */
   dispose?: () => void;
 }
@@ -111,14 +111,14 @@ async function serve(args: string[]): Promise<void> {
   let server: ShoalServer;
   try {
     server = await createServer(config, log, {
-      kept: hot.kept,
+      data: hot.data,
       onBroken: (reason) => stop(1, `DATABASE: ${reason}. Start the server again.`),
     });
   } catch (error) {
     return stop(1, `cannot start: ${(error as Error).message}`);
   }
   const { url, port } = server;
-  if (hot.kept === undefined) {
+  if (hot.data === undefined) {
     log.info("listening", { url: url.href });
     if (isBadPort(port)) {
       const advice = "browsers refuse to connect to this port; other clients do not";
@@ -141,7 +141,7 @@ async function serve(args: string[]): Promise<void> {
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
   process.stdout.on("error", onLogGone);
 
-  hot.kept = server.kept;
+  hot.data = server.data;
   hot.dispose = () => {
     server.dispose();
     process.off("SIGINT", onSignal).off("SIGTERM", onSignal);

@@ -1,6 +1,6 @@
 import type { Server } from "bun";
 import type { Broker, BrokerEvents } from "./broker/broker.ts";
-import { type BrokerKept, openBroker } from "./broker/open.ts";
+import { type BrokerData, openBroker } from "./broker/open.ts";
 import type { Config } from "./config.ts";
 import type { Peer } from "./edge/peer.ts";
 import { createEdgeData, type EdgeData, WebSocketEdge } from "./edge/websocket.ts";
@@ -12,11 +12,11 @@ import { createNodeData, Node, type NodeData } from "./node/node.ts";
 
 /** The listener, the timer and the drain. The parts are made and joined here. */
 
-/** What lives through a reload of the code: plain data and the listener. */
-export interface Kept {
+/** What survives a reload of the code: plain data and the listener. */
+export interface ServerData {
   readonly node: NodeData;
   readonly edge: EdgeData;
-  readonly broker: BrokerKept;
+  readonly broker: BrokerData;
   listener: Server<Peer> | undefined;
 }
 
@@ -25,7 +25,7 @@ export interface ShoalServer {
   readonly url: URL;
   readonly port: number;
   /** What the next load of the code goes on with. */
-  readonly kept: Kept;
+  readonly data: ServerData;
   /** Ends what this load of the code has started, but no connection. */
   dispose(): void;
   /** Accepts no new connections, closes all with 1001, and resolves once they are gone. */
@@ -34,7 +34,7 @@ export interface ShoalServer {
 
 export interface ServerOptions {
   /** What the load of the code before this one has left. */
-  readonly kept?: Kept | undefined;
+  readonly data?: ServerData | undefined;
   /** Opens a broker instead of the one that the settings ask for. */
   readonly openBroker?: (events: BrokerEvents) => Broker;
   /** Milliseconds on a clock that never steps back; without it, the process's own. */
@@ -61,21 +61,20 @@ export async function createServer(
   options: ServerOptions = {},
 ): Promise<ShoalServer> {
   const { clock = () => performance.now() } = options;
-  const kept: Kept = options.kept ?? {
+  const data: ServerData = options.data ?? {
     node: createNodeData(),
     edge: createEdgeData(config, clock()),
     broker: {},
     listener: undefined,
   };
-  const publish = (topic: string, frame: string) => void kept.listener?.publish(topic, frame);
+  const publish = (topic: string, frame: string) => void data.listener?.publish(topic, frame);
   const rules = { window: config.fanoutWindow, clock, nextTurn: setImmediate };
-  const node = new Node(kept.node, { ...rules, publish }, () => broker);
+  const node = new Node(data.node, { ...rules, publish }, () => broker);
   const broker =
-    options.openBroker?.(node.events) ?? (await openBroker(kept.broker, config, node.events, log));
+    options.openBroker?.(node.events) ?? (await openBroker(data.broker, config, node.events, log));
   const audiences = socketAudiences(publish);
-  const data = kept.edge;
-  const edge = new WebSocketEdge({ config, node, broker, audiences, data, clock, log });
-  const listener = await listen(kept, config, log, edge).catch(async (error: unknown) => {
+  const edge = new WebSocketEdge({ config, node, broker, audiences, data: data.edge, clock, log });
+  const listener = await listen(data, config, log, edge).catch(async (error: unknown) => {
     await broker.close();
     throw error;
   });
@@ -95,7 +94,7 @@ export async function createServer(
   return {
     url: openable(listener.url),
     port: listener.port ?? config.port,
-    kept,
+    data,
     dispose() {
       clearInterval(timer);
       node.flush();
@@ -115,7 +114,7 @@ export async function createServer(
 
 /** Starts to listen, or has the listener that is there go on with this load of the code. */
 async function listen(
-  kept: Kept,
+  data: ServerData,
   config: Config,
   log: Log,
   edge: WebSocketEdge,
@@ -137,12 +136,12 @@ async function listen(
     },
     websocket: edge.websocket,
   };
-  if (kept.listener !== undefined) {
-    kept.listener.reload(options);
-    return kept.listener;
+  if (data.listener !== undefined) {
+    data.listener.reload(options);
+    return data.listener;
   }
   try {
-    return (kept.listener = Bun.serve(options));
+    return (data.listener = Bun.serve(options));
   } catch (error) {
     const tls = tlsCert === "" ? "" : ` with ${tlsCert} and ${tlsKey}`;
     const { message } = error as Error;

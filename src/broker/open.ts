@@ -1,11 +1,15 @@
 import type { Config } from "../config.ts";
 import type { Log } from "../log.ts";
 import type { Broker, BrokerEvents, BrokerRules } from "./broker.ts";
-import { type MemoryKept, openMemory } from "./memory/memory.ts";
-import { openSqlite, type SqliteKept } from "./sqlite/sqlite.ts";
+import { type MemoryData, openMemory } from "./memory/memory.ts";
+import type { SqliteData } from "./sqlite/data.ts";
+import { openSqlite } from "./sqlite/sqlite.ts";
 
-/** What the brokers keep through a reload of the code, each in a place of its own. */
-export interface BrokerKept extends MemoryKept, SqliteKept {}
+/** What the brokers know, each in a place of its own: it survives a reload of the code. */
+export interface BrokerData {
+  memory?: MemoryData;
+  sqlite?: SqliteData;
+}
 
 /**
  * Opens the broker that the settings ask for.
@@ -13,15 +17,15 @@ export interface BrokerKept extends MemoryKept, SqliteKept {}
  * @throws with a sentence if the database cannot be used
  */
 export async function openBroker(
-  kept: BrokerKept,
+  data: BrokerData,
   config: Config,
   events: BrokerEvents,
   log: Log,
 ): Promise<Broker> {
   const options = { rules: rulesOf(config), clock: Date.now, events, log };
   return config.database === ""
-    ? openMemory(kept, options)
-    : openSqlite(kept, config.database, options);
+    ? openMemory(data, options)
+    : openSqlite(data, config.database, options);
 }
 
 function rulesOf(config: Config): BrokerRules {

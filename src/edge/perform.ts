@@ -90,14 +90,14 @@ export class Performer {
     hold(peer, (done) => {
       broker.claim(peer.channel.id, claim, (granted) => {
         if (granted) identify(peer, name);
-        if (!peer.closed) this.#tellClaimed(peer, name, session, granted);
+        if (!peer.closed) this.#answerClaim(peer, name, session, granted);
         else if (granted) this.release(peer, name, peer.v1);
         done();
       });
     });
   }
 
-  #tellClaimed(peer: Peer, name: Name, session: string | undefined, granted: boolean): void {
+  #answerClaim(peer: Peer, name: Name, session: string | undefined, granted: boolean): void {
     const { node, sessions } = this.#parts;
     if (session === undefined) {
       node.tell(peer, granted ? IDENTITY_GRANTED : IDENTITY_REFUSED);

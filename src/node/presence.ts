@@ -81,7 +81,7 @@ export class Presence<L> {
       return this.#effects.answer(listener, frame);
     }
     watch.asking.add(listener);
-    if (watch.since === undefined && !watch.fetching) this.#tell(watch);
+    if (watch.since === undefined && !watch.fetching) this.#update(watch);
   }
 
   /** A listener is gone. */
@@ -114,26 +114,26 @@ export class Presence<L> {
   flush(now: number): void {
     for (const watch of this.#data.values()) {
       if (watch.since === undefined || watch.fetching) continue;
-      if (now - watch.since >= GATHER) this.#tell(watch);
+      if (now - watch.since >= GATHER) this.#update(watch);
     }
   }
 
   /** Tells everybody what they do not know, and gets the roster if somebody needs it. */
-  #tell(watch: Watch<L>): void {
+  #update(watch: Watch<L>): void {
     const needed = becomesNamed(watch) || (watch.asking.size > 0 && !knownCountIsEnough(watch));
     if (!needed) {
-      this.#tellChanges(watch);
+      this.#publishChanges(watch);
       if (!watch.toldNames) watch.frame = rosterFrame(watch.count);
     }
     if (!needed || watch.frame !== undefined) return this.#answer(watch);
     watch.fetching = true;
     this.#effects.roster(watch.channel, (roster) => {
       watch.fetching = false;
-      this.#tellRoster(watch, roster);
+      this.#onRoster(watch, roster);
     });
   }
 
-  #tellChanges(watch: Watch<L>): void {
+  #publishChanges(watch: Watch<L>): void {
     const { channel, count, joined, left } = watch;
     const changed = watch.toldCount !== count;
     if (watch.toldNames && watch.named <= ROSTER_MOST) {
@@ -151,7 +151,7 @@ export class Presence<L> {
   }
 
   /** The roster holds every change so far, and none after. */
-  #tellRoster(watch: Watch<L>, { count, named, names }: Roster): void {
+  #onRoster(watch: Watch<L>, { count, named, names }: Roster): void {
     const first = watch.watchers.size === 0;
     const again = becomesNamed(watch) && names !== undefined;
     watch.count = count;
@@ -166,7 +166,7 @@ export class Presence<L> {
       watch.joined.clear();
       watch.left.clear();
     }
-    this.#tellChanges(watch);
+    this.#publishChanges(watch);
     watch.frame = rosterFrame(count, watch.toldNames ? names : undefined);
     this.#answer(watch);
   }

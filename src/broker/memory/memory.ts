@@ -33,17 +33,12 @@ export function createMemoryData(secret: Uint8Array, forgotten: number): MemoryD
   };
 }
 
-/** Where the memory broker keeps its data through a reload of the code. */
-export interface MemoryKept {
-  memory?: MemoryData;
-}
-
-/** Opens a memory broker, with the data that is kept if there is some. */
-export function openMemory(kept: MemoryKept, options: BrokerOptions): MemoryBroker {
+/** Opens a memory broker, with the data of the load before if there is some. */
+export function openMemory(data: { memory?: MemoryData }, options: BrokerOptions): MemoryBroker {
   const secret = () => crypto.getRandomValues(new Uint8Array(32));
   // Whatever was said until now is forgotten, and without a store nobody can say what it was.
-  kept.memory ??= createMemoryData(secret(), options.clock() * 1000);
-  return new MemoryBroker(kept.memory, options);
+  data.memory ??= createMemoryData(secret(), options.clock() * 1000);
+  return new MemoryBroker(data.memory, options);
 }
 
 /** What changes, for a broker that keeps it elsewhere as well. */

@@ -33,23 +33,18 @@ export interface SqliteOptions extends BrokerOptions {
   readonly log: Log;
 }
 
-/** Where the SQLite broker keeps its data through a reload of the code. */
-export interface SqliteKept {
-  sqlite?: SqliteData;
-}
-
 /**
- * Opens a database file, or goes on with the one that is kept.
+ * Opens a database file, or goes on with the one that the load before has opened.
  *
  * @throws with a sentence if it cannot be used; see {@link openFile}
  */
 export async function openSqlite(
-  kept: SqliteKept,
+  data: { sqlite?: SqliteData },
   path: string,
   options: SqliteOptions,
 ): Promise<SqliteBroker> {
-  kept.sqlite ??= await openFile(path, options);
-  return new SqliteBroker(kept.sqlite, options);
+  data.sqlite ??= await openFile(path, options);
+  return new SqliteBroker(data.sqlite, options);
 }
 
 /**
