@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openFile, type SqliteData } from "../../src/broker/sqlite/data.ts";
 import { SqliteBroker } from "../../src/broker/sqlite/sqlite.ts";
-import type { Order, Reply } from "../../src/broker/sqlite/worker.ts";
+import type { Order, Reply } from "../../src/broker/sqlite/orders.ts";
 import { createLog } from "../../src/log.ts";
 import { brokerContract } from "./broker.ts";
 import { asked, type Heard, type OpenStore, recorder, RULES, type Store } from "./port.ts";

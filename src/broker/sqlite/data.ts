@@ -4,7 +4,7 @@ import { History } from "../memory/history.ts";
 import { createMemoryData, type MemoryData } from "../memory/memory.ts";
 import { type Hold, Names } from "../memory/names.ts";
 import { type Posted, Refs, REMEMBERED } from "../memory/refs.ts";
-import type { Contents, NameChange, Order, Reply } from "./worker.ts";
+import type { Contents, NameChange, Order, Reply } from "./orders.ts";
 
 /** What the SQLite broker knows, and how it is read from the file at the start. */
 

@@ -20,7 +20,7 @@ import {
   settle,
   type SqliteData,
 } from "./data.ts";
-import type { Order, Reply } from "./worker.ts";
+import type { Order, Reply } from "./orders.ts";
 
 /** Longest that a message waits for others to share its batch, in milliseconds. */
 const GATHER = 5;

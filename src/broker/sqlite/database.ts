@@ -1,0 +1,85 @@
+import { Database } from "bun:sqlite";
+import { closeSync, openSync } from "node:fs";
+import { resolve } from "node:path";
+import type { Message } from "../../protocol/encode.ts";
+import type { Posted } from "../memory/refs.ts";
+import type { Contents, NameRow } from "./orders.ts";
+
+/** The database: its schema, and how it is opened and read. */
+
+/** Marks the file as Shoal's own (SQLite's application_id): "Shol". */
+const APPLICATION = 0x53686f6c;
+/**
+ * The steps from each version of the schema to the next; the version is the number of steps taken.
+ * Texts and users are JSON string literals, since SQLite cannot hold a lone surrogate.
+ */
+const STEPS = [
+  `CREATE TABLE meta (secret BLOB NOT NULL, forgotten INTEGER NOT NULL);
+   INSERT INTO meta VALUES (randomblob(32), 0);
+   CREATE TABLE channels (channel TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
+   CREATE TABLE messages (
+     channel TEXT NOT NULL, id INTEGER NOT NULL, prev INTEGER NOT NULL,
+     text TEXT NOT NULL, user TEXT NOT NULL, PRIMARY KEY (channel, id)) WITHOUT ROWID;
+   CREATE TABLE refs (
+     channel TEXT NOT NULL, session TEXT NOT NULL, ref TEXT NOT NULL,
+     id INTEGER NOT NULL, hash INTEGER NOT NULL,
+     PRIMARY KEY (channel, session, ref)) WITHOUT ROWID;
+   CREATE INDEX refs_by_age ON refs (id);
+   CREATE TABLE names (
+     channel TEXT NOT NULL, key TEXT NOT NULL, shown TEXT NOT NULL, session TEXT NOT NULL,
+     since INTEGER NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (channel, key)) WITHOUT ROWID;`,
+];
+
+/** Opens the file, creates it if needed, and brings its schema up to date. */
+export function open(name: string): Database {
+  // Always a path, even if SQLite would read it as something else, like ":memory:".
+  const path = resolve(name);
+  // Nobody else on the machine may read it.
+  closeSync(openSync(path, "a", 0o600));
+  const database = new Database(path, { readwrite: true, strict: true });
+  database.run("PRAGMA busy_timeout = 1000");
+  database.run("PRAGMA locking_mode = EXCLUSIVE");
+  const application = pragma(database, "application_id");
+  const version = pragma(database, "user_version");
+  const empty = database.query("SELECT 1 FROM sqlite_schema").get() === null;
+  if (!empty && application !== APPLICATION) {
+    throw new Error("it is the database of another program");
+  }
+  if (version > STEPS.length) {
+    throw new Error("a newer version of Shoal wrote it; start that one, or take another file");
+  }
+  database.run("PRAGMA journal_mode = WAL");
+  database.run("PRAGMA synchronous = FULL");
+  // A write that changes nothing shows at once whether the file is writable.
+  database
+    .transaction(() => {
+      for (const step of STEPS.slice(version)) database.run(step);
+      database.run(`PRAGMA application_id = ${APPLICATION}`);
+      database.run(`PRAGMA user_version = ${STEPS.length}`);
+      database.run("UPDATE meta SET forgotten = forgotten");
+    })
+    .immediate();
+  return database;
+}
+
+function pragma(database: Database, name: string): number {
+  return Object.values(database.query(`PRAGMA ${name}`).get() as Record<string, number>)[0] ?? 0;
+}
+
+/** Reads everything. */
+export function read(database: Database, refsSince: number): Contents {
+  const all = <T>(sql: string, ...values: (string | number)[]) =>
+    database.query(sql).all(...values) as T[];
+  const [meta] = all<{ secret: Uint8Array; forgotten: number }>("SELECT * FROM meta");
+  const channels = all<{ channel: string; last: number }>("SELECT * FROM channels ORDER BY last");
+  const messages = "SELECT id, prev, text, user FROM messages WHERE channel = ? ORDER BY id";
+  return {
+    secret: meta!.secret,
+    forgotten: meta!.forgotten,
+    channels: channels.map(({ channel, last }) => {
+      return { channel, last, messages: all<Message>(messages, channel) };
+    }),
+    names: all<NameRow>("SELECT * FROM names"),
+    refs: all<Posted>("SELECT * FROM refs WHERE id >= ? ORDER BY id", refsSince),
+  };
+}

@@ -1,0 +1,54 @@
+import type { Message } from "../../protocol/encode.ts";
+import type { Posted } from "../memory/refs.ts";
+
+/** What the broker and the thread that writes the database say to each other. */
+
+/** A name that a session holds; `until` is 0 while a connection holds it. */
+export interface NameRow {
+  readonly channel: string;
+  readonly key: string;
+  readonly shown: string;
+  readonly session: string;
+  readonly since: number;
+  readonly until: number;
+}
+
+/** A name as it is now; without a row, it is free. */
+export interface NameChange {
+  readonly channel: string;
+  readonly key: string;
+  readonly row: NameRow | undefined;
+}
+
+/** What goes into one transaction. */
+export interface Batch {
+  readonly messages: readonly (Message & { readonly channel: string })[];
+  /** Whether messages are kept at all; if not, only the last id of a channel is. */
+  readonly keeps: boolean;
+  readonly refs: readonly Posted[];
+  readonly names: readonly NameChange[];
+  /** Channels whose messages up to an id are dropped, or that are forgotten altogether. */
+  readonly drops: readonly { channel: string; upTo: number; forgotten: boolean }[];
+}
+
+/** Everything in the database, as it is read at the start. */
+export interface Contents {
+  readonly secret: Uint8Array;
+  /** The highest id of a channel that was forgotten. */
+  readonly forgotten: number;
+  /** In the order of their last messages. */
+  readonly channels: readonly { channel: string; last: number; messages: Message[] }[];
+  readonly names: readonly NameRow[];
+  readonly refs: readonly Posted[];
+}
+
+export type Order =
+  | { readonly do: "open"; readonly path: string; readonly refsSince: number }
+  | { readonly do: "write"; readonly batch: Batch; readonly refsSince: number }
+  | { readonly do: "close" };
+
+export type Reply =
+  | { readonly done: "open"; readonly contents: Contents }
+  | { readonly done: "write" }
+  | { readonly done: "close" }
+  | { readonly done: "failed"; readonly reason: string };
