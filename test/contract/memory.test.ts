@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import type { BrokerRules } from "../../src/broker/broker.ts";
 import { createHistoryData, History } from "../../src/broker/memory/history.ts";
 import { createMemoryData, MemoryBroker } from "../../src/broker/memory/memory.ts";
-import { createRefsData, Refs } from "../../src/broker/memory/refs.ts";
+import { createRefsData, hashOf, Refs } from "../../src/broker/memory/refs.ts";
 import { brokerContract } from "./broker.ts";
 import { asked, type Heard, recorder, RULES, type Store } from "./port.ts";
 
@@ -36,9 +36,13 @@ test("memory: every answer comes in the same tick", () => {
   expect(answers).toEqual(all);
 });
 
+test("memory: the hash of a text is the same in every version, since databases hold it", () => {
+  expect(hashOf('"hi"')).toBe(0x8c11a1d10f8eb1d7n);
+});
+
 test("memory: refs are remembered for at least 50,000 posts, and at most 100,000", () => {
   const refs = new Refs(createRefsData(), () => 1_000);
-  const post = (n: number) => ({ channel: "a", session: "s", ref: `${n}`, hash: n });
+  const post = (n: number) => ({ channel: "a", session: "s", ref: `${n}`, hash: BigInt(n) });
   for (let n = 0; n < 150_000; n++) refs.note({ ...post(n), id: 1_000_000 + n });
   const known = Array.from({ length: 150_000 }, (_, n) => refs.find(post(n)) !== undefined);
   const first = known.indexOf(true);

@@ -85,6 +85,16 @@ export function messagesContract(harness: Harness): void {
       expect(messages({ broker, ...node }).length).toBe(1);
     });
 
+    test("a text with the same 32-bit hash is another one", async () => {
+      const { broker } = await harness.start();
+      await broker.join("a");
+      const texts = ["97492", "213138"] as const;
+      const [hash, other] = texts.map((text) => Bun.hash.xxHash32(JSON.stringify(text)));
+      expect(hash).toBe(other!);
+      await broker.publish("a", draft(texts[0], "s", "1"));
+      expect(await broker.publish("a", draft(texts[1], "s", "1"))).toBe("ref_reused");
+    });
+
     test("a different session, a different channel and no ref are posts of their own", async () => {
       const { broker } = await harness.start();
       await broker.join("a");

@@ -147,6 +147,26 @@ describe("sqlite: across restarts", () => {
     expect(n).toBeLessThanOrEqual(6);
   });
 
+  test("refs of a file with 32-bit hashes are still known, if their messages are kept", async () => {
+    const path = newFile();
+    const first = await openStore(path);
+    const id = await first.node().broker.publish("a", draft("kept", "1"));
+    await first.node().broker.publish("a", draft("dropped", "2"));
+    await first.close();
+    const old = new Database(path);
+    old.run("UPDATE refs SET hash = 0 WHERE ref = '1'");
+    old.run("DELETE FROM messages WHERE id > ?", [id as number]);
+    old.run("PRAGMA user_version = 1");
+    old.close();
+
+    const again = await openStore(path);
+    const { broker } = again.node();
+    expect(await broker.publish("a", draft("kept", "1"))).toBe(id);
+    expect(await broker.publish("a", draft("another", "1"))).toBe("ref_reused");
+    expect(await broker.publish("a", draft("another", "2"))).toBeNumber();
+    await again.close();
+  });
+
   test("the file is for its owner alone", async () => {
     const path = newFile();
     await (await openStore(path)).close();

@@ -9,7 +9,7 @@ export interface Once {
   readonly session: string;
   readonly ref: string;
   /** Of the text; see {@link hashOf}. */
-  readonly hash: number;
+  readonly hash: bigint;
 }
 
 /** The same, posted under this id. */
@@ -36,9 +36,12 @@ export function createRefsData(): RefsData {
   return { recent: new Map(), older: new Map(), since: 0 };
 }
 
-/** @param text a JSON string literal */
-export function hashOf(text: string): number {
-  return Bun.hash.xxHash32(text);
+/**
+ * 64 bits, so that no client comes upon two texts with one hash.
+ * @param text a JSON string literal
+ */
+export function hashOf(text: string): bigint {
+  return Bun.hash.wyhash(text);
 }
 
 /**

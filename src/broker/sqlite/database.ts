@@ -2,18 +2,20 @@ import { Database } from "bun:sqlite";
 import { closeSync, openSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Message } from "../../protocol/encode.ts";
-import type { Posted } from "../memory/refs.ts";
+import { hashOf, type Posted } from "../memory/refs.ts";
 import type { Contents, NameRow } from "./orders.ts";
 
 /** The database: its schema, and how it is opened and read. */
 
 /** Marks the file as Shoal's own (SQLite's application_id): "Shol". */
 const APPLICATION = 0x53686f6c;
+type Step = string | ((database: Database) => void);
+
 /**
  * The steps from each version of the schema to the next; the version is the number of steps taken.
  * Texts and users are JSON string literals, since SQLite cannot hold a lone surrogate.
  */
-const STEPS = [
+const STEPS: readonly Step[] = [
   `CREATE TABLE meta (secret BLOB NOT NULL, forgotten INTEGER NOT NULL);
    INSERT INTO meta VALUES (randomblob(32), 0);
    CREATE TABLE channels (channel TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
@@ -28,7 +30,36 @@ const STEPS = [
    CREATE TABLE names (
      channel TEXT NOT NULL, key TEXT NOT NULL, shown TEXT NOT NULL, session TEXT NOT NULL,
      since INTEGER NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (channel, key)) WITHOUT ROWID;`,
+  widenHashes,
 ];
+
+/**
+ * Gives refs the 64-bit hashes of their texts, in hexadecimal, in place of hashes of 32 bits. Where
+ * the message is no longer kept, there is no text, and the ref is forgotten. What clients send again
+ * after a restart is the newest, which is kept.
+ */
+function widenHashes(database: Database): void {
+  const refs = database.prepare<Omit<Posted, "hash"> & { text: string }, []>(
+    "SELECT channel, session, ref, id, text FROM refs JOIN messages USING (channel, id)",
+  );
+  const rows = refs.all();
+  refs.finalize();
+  database.run(
+    `DROP TABLE refs;
+     CREATE TABLE refs (
+       channel TEXT NOT NULL, session TEXT NOT NULL, ref TEXT NOT NULL,
+       id INTEGER NOT NULL, hash TEXT NOT NULL,
+       PRIMARY KEY (channel, session, ref)) WITHOUT ROWID;
+     CREATE INDEX refs_by_age ON refs (id);`,
+  );
+  for (const row of rows) writeRef(database, { ...row, hash: hashOf(row.text) });
+}
+
+export function writeRef(database: Database, { channel, session, ref, id, hash }: Posted): void {
+  database
+    .query("INSERT OR REPLACE INTO refs VALUES (?, ?, ?, ?, ?)")
+    .run(channel, session, ref, id, hash.toString(16));
+}
 
 /** Opens the file, creates it if needed, and brings its schema up to date. */
 export function open(name: string): Database {
@@ -53,7 +84,10 @@ export function open(name: string): Database {
   // A write that changes nothing shows at once whether the file is writable.
   database
     .transaction(() => {
-      for (const step of STEPS.slice(version)) database.run(step);
+      for (const step of STEPS.slice(version)) {
+        if (typeof step === "string") database.run(step);
+        else step(database);
+      }
       database.run(`PRAGMA application_id = ${APPLICATION}`);
       database.run(`PRAGMA user_version = ${STEPS.length}`);
       database.run("UPDATE meta SET forgotten = forgotten");
@@ -72,6 +106,10 @@ export function read(database: Database, refsSince: number): Contents {
     database.query(sql).all(...values) as T[];
   const [meta] = all<{ secret: Uint8Array; forgotten: number }>("SELECT * FROM meta");
   const channels = all<{ channel: string; last: number }>("SELECT * FROM channels ORDER BY last");
+  const refs = all<Omit<Posted, "hash"> & { hash: string }>(
+    "SELECT * FROM refs WHERE id >= ? ORDER BY id",
+    refsSince,
+  );
   const messages = "SELECT id, prev, text, user FROM messages WHERE channel = ? ORDER BY id";
   return {
     secret: meta!.secret,
@@ -80,6 +118,6 @@ export function read(database: Database, refsSince: number): Contents {
       return { channel, last, messages: all<Message>(messages, channel) };
     }),
     names: all<NameRow>("SELECT * FROM names"),
-    refs: all<Posted>("SELECT * FROM refs WHERE id >= ? ORDER BY id", refsSince),
+    refs: refs.map((row) => ({ ...row, hash: BigInt(`0x${row.hash}`) })),
   };
 }

@@ -1,5 +1,5 @@
 import type { Database } from "bun:sqlite";
-import { open, read } from "./database.ts";
+import { open, read, writeRef } from "./database.ts";
 import type { Batch, Order, Reply } from "./orders.ts";
 
 /**
@@ -11,7 +11,6 @@ import type { Batch, Order, Reply } from "./orders.ts";
 function write(database: Database, batch: Batch, refsSince: number): void {
   const message = database.query("INSERT INTO messages VALUES (?, ?, ?, ?, ?)");
   const channel = database.query("INSERT OR REPLACE INTO channels VALUES (?, ?)");
-  const ref = database.query("INSERT OR REPLACE INTO refs VALUES (?, ?, ?, ?, ?)");
   const oldRefs = database.query("DELETE FROM refs WHERE id < ?");
   const name = database.query("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?, ?)");
   const noName = database.query("DELETE FROM names WHERE channel = ? AND key = ?");
@@ -31,7 +30,7 @@ function write(database: Database, batch: Batch, refsSince: number): void {
     lasts.set(one.channel, one.id);
   }
   for (const [id, last] of lasts) channel.run(id, last);
-  for (const one of batch.refs) ref.run(one.channel, one.session, one.ref, one.id, one.hash);
+  for (const one of batch.refs) writeRef(database, one);
   if (batch.refs.length > 0) oldRefs.run(refsSince);
   for (const { channel: id, key, row } of batch.names) {
     if (row === undefined) noName.run(id, key);
