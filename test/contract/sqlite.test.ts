@@ -205,7 +205,7 @@ describe("sqlite: when its thread ends", () => {
     await Promise.resolve();
     const later = broker.publish("a", draft("behind it"));
     data.worker.terminate();
-    expect(await Promise.all([first, again, later])).toEqual(["unknown", "unknown", "unknown"]);
+    expect(await Promise.all([first, again, later])).toEqual(["unknown", "unknown", "unavailable"]);
     expect(raw.status()).toEqual({ state: "broken", reason: "its thread has ended" });
     expect(await broker.publish("a", draft("too late"))).toBe("unavailable");
     await broker.close();
@@ -256,6 +256,23 @@ function counting(data: SqliteData) {
   return { data, listeners: () => listeners };
 }
 
+const FULL: Reply = { done: "failed", reason: "full", fault: "unavailable", broken: false };
+
+test("sqlite: a batch that cannot be taken back is unknown, and the broker is broken", async () => {
+  const { data, options } = await openData();
+  const raw = new SqliteBroker(data, options);
+  const first = asked(raw).publish("a", draft("on its way", "1"));
+  await Promise.resolve();
+  const later = asked(raw).publish("a", draft("behind it"));
+  const reply: Reply = { done: "failed", reason: "a bad disk", fault: "unknown", broken: true };
+  data.worker.onmessage!(new MessageEvent("message", { data: reply }));
+  expect(await Promise.all([first, later])).toEqual(["unknown", "unavailable"]);
+  expect(raw.status()).toEqual({ state: "broken", reason: "a bad disk" });
+  expect(await asked(raw).publish("a", draft("too late"))).toBe("unavailable");
+  raw.dispose();
+  data.worker.terminate();
+});
+
 test("sqlite: names wait while the disk is full, and are in the file once it is not", async () => {
   let now = 1_700_000_000_000;
   const { path, data, options } = await openData(() => now);
@@ -266,7 +283,7 @@ test("sqlite: names wait while the disk is full, and are in the file once it is 
     postMessage(order: Order) {
       if (order.do === "write") orders.push(order);
       if (order.do !== "write" || !full) worker.postMessage(order);
-      else queueMicrotask(() => thread.onmessage({ data: { done: "failed", reason: "full" } }));
+      else queueMicrotask(() => thread.onmessage({ data: FULL }));
     },
     terminate: () => worker.terminate(),
     addEventListener() {},

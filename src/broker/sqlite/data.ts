@@ -64,13 +64,13 @@ export async function openFile(path: string, options: BrokerOptions): Promise<Sq
   const worker = new Worker(new URL("./worker.ts", import.meta.url).href);
   const reply = await new Promise<Reply>((resolve) => {
     worker.onmessage = ({ data }: MessageEvent<Reply>) => resolve(data);
-    worker.onerror = ({ message }) => resolve({ done: "failed", reason: message });
+    worker.onerror = ({ message }) => resolve({ done: "refused", reason: message });
     const order: Order = { do: "open", path, refsSince: refsSince(options.clock) };
     worker.postMessage(order);
   });
   if (reply.done !== "open") {
     worker.terminate();
-    const reason = reply.done === "failed" ? reply.reason : "its thread does not answer";
+    const reason = reply.done === "refused" ? reply.reason : "its thread does not answer";
     throw new Error(`DATABASE ${path} cannot be used: ${reason}.`);
   }
   const { contents } = reply;
@@ -135,6 +135,16 @@ export function noteName(
   if (names.size >= NAMES_MOST && !names.has(place)) return;
   const { shown = "", session = "", since = 0, until = 0 } = hold ?? {};
   names.set(place, { channel, key, row: hold && { channel, key, shown, session, since, until } });
+}
+
+/** What gathers again after a batch that failed: names and drops, but no posts. */
+export function gatherAgain(failed: Batch, gathered: Batch): Batch {
+  const names = new Map([...failed.names, ...gathered.names]);
+  const again = { ...newBatch(), names };
+  for (const { drops } of [failed, gathered]) {
+    for (const [channel, { upTo, forgotten }] of drops) noteDrop(again, channel, upTo, forgotten);
+  }
+  return again;
 }
 
 /** What the thread is to write. */

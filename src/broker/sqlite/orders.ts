@@ -51,4 +51,15 @@ export type Reply =
   | { readonly done: "open"; readonly contents: Contents }
   | { readonly done: "write" }
   | { readonly done: "close" }
-  | { readonly done: "failed"; readonly reason: string };
+  /** A batch was not written; `broken` if the thread cannot go on from before it. */
+  | {
+      readonly done: "failed";
+      readonly reason: string;
+      /** What its posts are answered. */
+      readonly fault: "unavailable" | "unknown";
+      readonly broken: boolean;
+    }
+  /** The file could not be opened or closed. */
+  | { readonly done: "refused"; readonly reason: string };
+
+export type Failure = Extract<Reply, { done: "failed" }>;

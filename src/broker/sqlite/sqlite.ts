@@ -11,6 +11,7 @@ import { MemoryBroker } from "../memory/memory.ts";
 import { hashOf, type Once } from "../memory/refs.ts";
 import {
   type Batch,
+  gatherAgain,
   newBatch,
   noteDrop,
   noteName,
@@ -20,7 +21,7 @@ import {
   settle,
   type SqliteData,
 } from "./data.ts";
-import type { Order, Reply } from "./orders.ts";
+import type { Failure, Order, Reply } from "./orders.ts";
 
 /** Longest that a message waits for others to share its batch, in milliseconds. */
 const GATHER = 5;
@@ -175,9 +176,9 @@ export class SqliteBroker extends MemoryBroker {
     const written = data.writing ?? newBatch();
     data.writing = undefined;
     if (reply.done === "write") this.#onWritten(written);
-    else if (reply.done === "failed") this.#onFailed(written, reply.reason);
+    else if (reply.done === "failed") this.#onFailed(written, reply);
     // What cannot be written now is lost by closing; trying for ever would not save it.
-    if (this.#onClosed !== undefined) return this.#finish(reply.done === "failed");
+    if (this.#onClosed !== undefined) return this.#finish(reply.done !== "write");
     const { posts, names } = data.gathered;
     const namesWait = names.size > 0 && data.failure === undefined;
     if (posts.length > 0 || namesWait) this.#schedule();
@@ -198,30 +199,28 @@ export class SqliteBroker extends MemoryBroker {
     }
   }
 
-  /** Refuses all that is under way: what follows a message that was not posted has no `prev`. */
-  #onFailed(written: Batch, reason: string): void {
+  #onFailed(failed: Batch, { reason, fault, broken }: Failure): void {
     const data = this.#data;
     if (!data.failure) this.#log.error("database failed, messages are refused", { reason });
     data.failure = reason;
+    if (broken) this.#broken = reason;
     const { gathered } = data;
-    const names = new Map([...written.names, ...gathered.names]);
-    data.gathered = { ...newBatch(), names };
-    for (const { drops } of [written, gathered]) {
-      for (const [channel, { upTo, forgotten }] of drops) {
-        noteDrop(data.gathered, channel, upTo, forgotten);
-      }
-    }
-    this.#refuse([...written.posts, ...gathered.posts], "unavailable");
+    data.gathered = gatherAgain(failed, gathered);
+    this.#refuse(failed.posts, fault, gathered.posts);
   }
 
-  /** Answers posts that are not posted; whoever posts them again may use the same ref. */
-  #refuse(posts: readonly Post[], fault: PublishFault): void {
+  /**
+   * Answers all that is under way; whoever posts it again may use the same ref. What is `behind` a
+   * batch that was not posted has no `prev`, so it surely is not posted either.
+   */
+  #refuse(posts: readonly Post[], fault: PublishFault, behind: readonly Post[]): void {
     const data = this.#data;
     data.tails.clear();
     data.underWay.clear();
     data.bytes = 0;
-    for (const { ref } of posts) if (ref !== undefined) this.refs.undo(ref);
+    for (const { ref } of [...posts, ...behind]) if (ref !== undefined) this.refs.undo(ref);
     for (const post of posts) settle(post, fault);
+    for (const post of behind) settle(post, "unavailable");
   }
 
   /**
@@ -233,10 +232,10 @@ export class SqliteBroker extends MemoryBroker {
     this.#broken = "its thread has ended";
     this.#log.error("database thread ended");
     const data = this.#data;
-    const posts = [...(data.writing?.posts ?? []), ...data.gathered.posts];
+    const { writing, gathered } = data;
     data.writing = undefined;
     data.gathered = newBatch();
-    this.#refuse(posts, "unknown");
+    this.#refuse(writing?.posts ?? [], "unknown", gathered.posts);
   };
 
   /** Writes what is left, unless that is given up, and closes the file. */

@@ -7,8 +7,56 @@ import type { Batch, Order, Reply } from "./orders.ts";
  * batches, each of which is one transaction: all of it is on the disk, or nothing.
  */
 
-/** Writes a batch. The database caches the statements, and finalizes them when it is closed. */
-function write(database: Database, batch: Batch, refsSince: number): void {
+/** Writes a batch, which is one transaction, and says what became of it. */
+export function write(database: Database, batch: Batch, refsSince: number): Reply {
+  let committing = false;
+  try {
+    database.run("BEGIN IMMEDIATE");
+    insert(database, batch, refsSince);
+    committing = true;
+    database.run("COMMIT");
+    return { done: "write" };
+  } catch (error) {
+    const reason = reasonOf(error);
+    const broken = !takeBack(database, batch);
+    const unknown = broken || (committing && !isFull(error));
+    return { done: "failed", reason, fault: unknown ? "unknown" : "unavailable", broken };
+  }
+}
+
+/**
+ * Whether there was no room to write: on a full disk, or beyond a quota. The mark of a commit is
+ * written last, so the batch surely is not on the disk. After a failed fsync nobody can tell.
+ */
+function isFull(error: unknown): boolean {
+  const { code } = error as { code?: string };
+  return code === "SQLITE_FULL" || code === "SQLITE_IOERR_WRITE";
+}
+
+/**
+ * Ends a transaction that failed. SQLite goes on from before it and writes its next one over it. So
+ * even if a restart would find the batch now, it will not find it after the next commit, and
+ * whatever follows contradicts neither.
+ *
+ * @returns whether the database surely goes on from before the batch
+ */
+function takeBack(database: Database, batch: Batch): boolean {
+  try {
+    if (database.inTransaction) database.run("ROLLBACK");
+    const last = batch.messages.at(-1);
+    if (last === undefined) return true;
+    const row = database
+      .query<{ last: number }, [string]>("SELECT last FROM channels WHERE channel = ?")
+      .get(last.channel);
+    return row?.last !== last.id;
+  } catch {
+    // It cannot even be read.
+    return false;
+  }
+}
+
+/** The database caches the statements, and finalizes them when it is closed. */
+function insert(database: Database, batch: Batch, refsSince: number): void {
   const message = database.query("INSERT INTO messages VALUES (?, ?, ?, ?, ?)");
   const channel = database.query("INSERT OR REPLACE INTO channels VALUES (?, ?)");
   const oldRefs = database.query("DELETE FROM refs WHERE id < ?");
@@ -55,8 +103,7 @@ function serve(): void {
         database = open(order.path);
         return { done: "open", contents: read(database, order.refsSince) };
       case "write":
-        database?.transaction(write).immediate(database, order.batch, order.refsSince);
-        return { done: "write" };
+        return write(database!, order.batch, order.refsSince);
       case "close":
         database?.close();
         return { done: "close" };
@@ -67,7 +114,8 @@ function serve(): void {
     try {
       postMessage(obey(data));
     } catch (error) {
-      postMessage({ done: "failed", reason: reasonOf(error) } satisfies Reply);
+      const reply: Reply = { done: "refused", reason: reasonOf(error) };
+      postMessage(reply);
     }
   };
 }
