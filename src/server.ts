@@ -5,7 +5,7 @@ import type { Config } from "./config.ts";
 import type { Peer } from "./edge/peer.ts";
 import { createEdgeData, type EdgeData, WebSocketEdge } from "./edge/websocket.ts";
 import { failed } from "./http/answers.ts";
-import { createRouter } from "./http/router.ts";
+import { createRouter, type Route } from "./http/router.ts";
 import { describe, type Log } from "./log.ts";
 import { socketAudiences } from "./node/audiences.ts";
 import { createNodeData, Node, type NodeData } from "./node/node.ts";
@@ -74,10 +74,13 @@ export async function createServer(
     options.openBroker?.(node.events) ?? (await openBroker(data.broker, config, node.events, log));
   const audiences = socketAudiences(publish);
   const edge = new WebSocketEdge({ config, node, broker, audiences, data: data.edge, clock, log });
-  const listener = await listen(data, config, log, edge).catch(async (error: unknown) => {
-    await broker.close();
-    throw error;
-  });
+  const route = createRouter(() => broker.status());
+  const listener = await listen(data, { config, log, edge, route }).catch(
+    async (error: unknown) => {
+      await broker.close();
+      throw error;
+    },
+  );
 
   let renewed = clock();
   function tick(): void {
@@ -115,11 +118,8 @@ export async function createServer(
 /** Starts to listen, or has the listener that is there go on with this load of the code. */
 async function listen(
   data: ServerData,
-  config: Config,
-  log: Log,
-  edge: WebSocketEdge,
+  { config, log, edge, route }: { config: Config; log: Log; edge: WebSocketEdge; route: Route },
 ): Promise<Server<Peer>> {
-  const route = createRouter();
   const { tlsCert, tlsKey, host, port } = config;
   const options = {
     port,

@@ -1,3 +1,4 @@
+import type { BrokerStatus } from "../broker/broker.ts";
 import type { PathFault } from "../protocol/channels.ts";
 
 /** Answers to plain HTTP requests: one sentence each that says what to do. */
@@ -68,6 +69,12 @@ export function upgradeRequired(request: Request, url: URL): Response {
     Upgrade: "websocket",
     Connection: "Upgrade",
   });
+}
+
+/** Whether the server works. The reason stays in the log, since it may name files. */
+export function health({ state }: BrokerStatus): Response {
+  if (state === "ready") return sentence(200, "ok");
+  return sentence(503, "The server accepts no messages at the moment. Its log says why.");
 }
 
 export function failed(): Response {

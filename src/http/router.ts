@@ -1,6 +1,7 @@
+import type { BrokerStatus } from "../broker/broker.ts";
 import { channelOfPath } from "../protocol/channels.ts";
 import icon from "../web/favicon.ico" with { type: "file" };
-import { badMethod, badPath, badRequest, sentence, upgradeRequired } from "./answers.ts";
+import { badMethod, badPath, badRequest, health, upgradeRequired } from "./answers.ts";
 import { libraryFile } from "./library.ts";
 import { createPageFiles, type PageFiles } from "./page.ts";
 
@@ -18,8 +19,11 @@ const HOST = /^[\w.:[\]-]{0,300}$/;
 /** Channels are chats, not documents: search engines are asked for the first page alone. */
 const ROBOTS = "User-agent: *\nAllow: /$\nDisallow: /\n";
 
-/** From a request to its answer. */
-export function createRouter(): Route {
+/**
+ * From a request to its answer.
+ * @param status whether the server accepts messages
+ */
+export function createRouter(status: () => BrokerStatus): Route {
   const files = createPageFiles();
   return (request, upgrade) => {
     const url = urlOf(request);
@@ -27,6 +31,7 @@ export function createRouter(): Route {
     const upgrades = request.headers.get("upgrade")?.toLowerCase() === "websocket";
     const reads = !upgrades && (request.method === "GET" || request.method === "HEAD");
     if (reads) {
+      if (url.pathname === "/-/health") return health(status());
       const known = fileAt(request, url.pathname, files);
       if (known !== undefined) return known;
     }
@@ -50,7 +55,6 @@ function fileAt(
   pathname: string,
   files: PageFiles,
 ): Response | Promise<Response> | undefined {
-  if (pathname === "/-/health") return sentence(200, "ok");
   if (pathname === "/-/client.js") return libraryFile(request);
   if (pathname === "/robots.txt") return lasting(ROBOTS, "text/plain; charset=utf-8");
   if (pathname === "/favicon.ico") return lasting(Bun.file(icon), "image/x-icon");

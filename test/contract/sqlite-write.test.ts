@@ -1,9 +1,8 @@
-import { Database } from "bun:sqlite";
 import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { open, read } from "../../src/broker/sqlite/database.ts";
+import { open, type OpenDatabase, read } from "../../src/broker/sqlite/database.ts";
 import type { Batch } from "../../src/broker/sqlite/orders.ts";
 import { write } from "../../src/broker/sqlite/worker.ts";
 
@@ -15,19 +14,20 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 let files = 0;
 
 /** A new database, in whose place `fail` runs each statement that begins or ends a transaction. */
-function failing(fail: (sql: string, run: () => void) => void): Database {
-  const database = open(join(folder, `${files++}.sqlite`));
+function failing(fail: (sql: string, run: () => void) => void): OpenDatabase {
+  const opened = open(join(folder, `${files++}.sqlite`));
+  const { database } = opened;
   const run = database.run.bind(database);
   database.run = ((sql: string) => fail(sql, () => run(sql))) as typeof database.run;
-  return database;
+  return opened;
 }
 
 function batchOf(id: number): Batch {
   const messages = [{ channel: "a", id, prev: 0, text: '"hi"', user: '"ann"' }];
-  return { messages, keeps: true, refs: [], names: [], drops: [] };
+  return { messages, keeps: true, refs: [], names: [], drops: [], probe: false };
 }
 
-function lastOf(database: Database): number | undefined {
+function lastOf({ database }: OpenDatabase): number | undefined {
   return read(database, 0).channels[0]?.last;
 }
 
@@ -42,41 +42,57 @@ test.each([
   ["SQLITE_IOERR", "unknown"],
 ] as const)("%s at the commit: %s, and the next batch is written", (code, fault) => {
   let commits = 0;
-  const database = failing((sql, run) => {
+  const opened = failing((sql, run) => {
     if (sql === "COMMIT" && commits++ === 0) throw sqliteError(code);
     run();
   });
   const reason = "failed";
-  expect(write(database, batchOf(1), 0)).toEqual({ done: "failed", reason, fault, broken: false });
-  expect(lastOf(database)).toBeUndefined();
-  expect(write(database, batchOf(1), 0)).toEqual({ done: "write" });
-  expect(lastOf(database)).toBe(1);
-  database.close();
+  expect(write(opened, batchOf(1), 0)).toEqual({ done: "failed", reason, fault, broken: false });
+  expect(lastOf(opened)).toBeUndefined();
+  expect(write(opened, batchOf(1), 0)).toEqual({ done: "write" });
+  expect(lastOf(opened)).toBe(1);
+  opened.database.close();
 });
 
 test("an error before the commit: unavailable", () => {
-  const database = failing((_, run) => run());
+  const opened = failing((_, run) => run());
   const { messages, ...rest } = batchOf(1);
   const twice = { ...rest, messages: [...messages, ...messages] };
-  expect(write(database, twice, 0)).toMatchObject({ fault: "unavailable", broken: false });
-  expect(database.inTransaction).toBe(false);
-  database.close();
+  expect(write(opened, twice, 0)).toMatchObject({ fault: "unavailable", broken: false });
+  expect(opened.database.inTransaction).toBe(false);
+  opened.database.close();
 });
 
 test("a commit that fails and is there all the same: unknown, and broken", () => {
-  const database = failing((sql, run) => {
+  const opened = failing((sql, run) => {
     run();
     if (sql === "COMMIT") throw sqliteError("SQLITE_IOERR");
   });
-  expect(write(database, batchOf(1), 0)).toMatchObject({ fault: "unknown", broken: true });
-  database.close();
+  expect(write(opened, batchOf(1), 0)).toMatchObject({ fault: "unknown", broken: true });
+  opened.database.close();
 });
 
 test("a transaction that cannot be rolled back: unknown, and broken", () => {
-  const database = failing((sql, run) => {
+  const opened = failing((sql, run) => {
     if (sql === "BEGIN IMMEDIATE") run();
     else throw sqliteError("SQLITE_FULL");
   });
-  expect(write(database, batchOf(1), 0)).toMatchObject({ fault: "unknown", broken: true });
+  expect(write(opened, batchOf(1), 0)).toMatchObject({ fault: "unknown", broken: true });
+  opened.database.close();
+});
+
+test("a file that is deleted during the commit: unknown, and no batch until a restart", () => {
+  const path = join(folder, "away.sqlite");
+  const opened = open(path);
+  const { database } = opened;
+  const run = database.run.bind(database);
+  database.run = ((sql: string) => {
+    run(sql);
+    if (sql === "COMMIT") renameSync(path, `${path}2`);
+  }) as typeof database.run;
+  expect(write(opened, batchOf(1), 0)).toMatchObject({ fault: "unknown", broken: false });
+  expect(write(opened, batchOf(1), 0)).toMatchObject({ fault: "unavailable" });
+  renameSync(`${path}2`, path);
+  expect(write(opened, batchOf(1), 0)).toMatchObject({ fault: "unavailable" });
   database.close();
 });

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Client, enter, V1 } from "../helpers/client.ts";
+import { type Client, enter, enterAs, V1 } from "../helpers/client.ts";
 import { startShoal } from "../helpers/shoal.ts";
 
 interface Item {
@@ -64,5 +64,33 @@ test("every message that anyone saw survives kill -9, and so do names and refs",
   back.say({ type: "message", text, ref: text });
   expect((await back.nextOf("ack")).id).toBe(id);
   expect(await second.end()).toBe(0);
+  rmSync(folder, { recursive: true });
+});
+
+test("a database that is deleted while the server runs makes it unhealthy within a second", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "shoal-deleted-"));
+  const path = join(folder, "chat.sqlite");
+  const shoal = await startShoal({ env: { DATABASE: path } });
+  const ann = await enterAs(`${shoal.ws}/a`, "ann", V1);
+  const health = async () => {
+    const answer = await fetch(`${shoal.http}/-/health`);
+    return [answer.status, await answer.text()];
+  };
+  expect(await health()).toEqual([200, "ok\n"]);
+  rmSync(path);
+  const since = performance.now();
+  while ((await health())[0] === 200) await Bun.sleep(20);
+  expect(performance.now() - since).toBeLessThan(2000);
+  expect((await health())[1]).toContain("log");
+  ann.say({ type: "message", text: "hi", ref: "1" });
+  expect((await ann.nextOf("error")).code).toBe("unavailable");
+
+  // Nobody can keep another server from a new file there; the first one accepts no message beside it.
+  const second = await startShoal({ env: { DATABASE: path } });
+  ann.say({ type: "message", text: "hi", ref: "1" });
+  expect((await ann.nextOf("error")).code).toBe("unavailable");
+  expect((await health())[0]).toBe(503);
+  expect(await second.end()).toBe(0);
+  expect(await shoal.end()).toBe(0);
   rmSync(folder, { recursive: true });
 });

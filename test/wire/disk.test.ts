@@ -108,7 +108,12 @@ test("when the disk fills up, only messages are refused, until there is room aga
   expect((await bob.nextOf("history")).messages).toMatchObject([{ id: last }]);
   expect(out).toMatch(/"level":"error".*database/);
 
+  const health = url.replace("ws", "http").replace(/a$/, "-/health");
+  expect((await fetch(health)).status).toBe(503);
+
   limitTo("unlimited:unlimited", child.pid);
+  // Nobody needs to send a message for it: a proxy may send nobody here until it is healthy.
+  while ((await fetch(health)).status !== 200) await Bun.sleep(20);
   // The same ref again, as the refusal allows: the text was not posted.
   ann.say({ type: "message", text, ref: `${refused}` });
   const answers: Posted[] = [];

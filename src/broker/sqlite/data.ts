@@ -148,7 +148,8 @@ export function gatherAgain(failed: Batch, gathered: Batch): Batch {
 }
 
 /** What the thread is to write. */
-export function orderFor({ posts, names, drops }: Batch, { rules, clock }: BrokerOptions): Order {
+export function orderFor(data: SqliteData, batch: Batch, { rules, clock }: BrokerOptions): Order {
+  const { posts, names, drops } = batch;
   return {
     do: "write",
     batch: {
@@ -157,6 +158,7 @@ export function orderFor({ posts, names, drops }: Batch, { rules, clock }: Broke
       refs: posts.flatMap(({ ref }) => ref ?? []),
       names: [...names.values()],
       drops: Array.from(drops, ([channel, drop]) => ({ channel, ...drop })),
+      probe: data.failure !== undefined,
     },
     refsSince: refsSince(clock),
   };

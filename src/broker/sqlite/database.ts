@@ -3,6 +3,7 @@ import { closeSync, openSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Message } from "../../protocol/encode.ts";
 import { hashOf, type Posted } from "../memory/refs.ts";
+import { DatabaseFile, GONE } from "./file.ts";
 import type { Contents, NameRow } from "./orders.ts";
 
 /** The database: its schema, and how it is opened and read. */
@@ -61,12 +62,18 @@ export function writeRef(database: Database, { channel, session, ref, id, hash }
     .run(channel, session, ref, id, hash.toString(16));
 }
 
+export interface OpenDatabase {
+  readonly database: Database;
+  readonly file: DatabaseFile;
+}
+
 /** Opens the file, creates it if needed, and brings its schema up to date. */
-export function open(name: string): Database {
+export function open(name: string): OpenDatabase {
   // Always a path, even if SQLite would read it as something else, like ":memory:".
   const path = resolve(name);
   // Nobody else on the machine may read it.
   closeSync(openSync(path, "a", 0o600));
+  const file = new DatabaseFile(path);
   const database = new Database(path, { readwrite: true, strict: true });
   database.run("PRAGMA busy_timeout = 1000");
   database.run("PRAGMA locking_mode = EXCLUSIVE");
@@ -93,7 +100,8 @@ export function open(name: string): Database {
       database.run("UPDATE meta SET forgotten = forgotten");
     })
     .immediate();
-  return database;
+  if (!file.isThere()) throw new Error(GONE);
+  return { database, file };
 }
 
 function pragma(database: Database, name: string): number {

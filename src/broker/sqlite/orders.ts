@@ -29,6 +29,8 @@ export interface Batch {
   readonly names: readonly NameChange[];
   /** Channels whose messages up to an id are dropped, or that are forgotten altogether. */
   readonly drops: readonly { channel: string; upTo: number; forgotten: boolean }[];
+  /** Whether to write even if there is nothing else, to see whether that works again. */
+  readonly probe: boolean;
 }
 
 /** Everything in the database, as it is read at the start. */

@@ -96,7 +96,7 @@ export class SqliteBroker extends MemoryBroker {
 
   override renew(): void {
     super.renew();
-    this.#schedule();
+    this.#write(true);
   }
 
   override status(): BrokerStatus {
@@ -155,19 +155,22 @@ export class SqliteBroker extends MemoryBroker {
     }
   }
 
-  /** Hands what is gathered to the thread, one batch at a time. */
-  #write(): void {
+  /**
+   * Hands what is gathered to the thread, one batch at a time. With `always`, even if that is nothing,
+   * the thread looks whether its file is there and, after a failure, whether it can write again.
+   */
+  #write(always = false): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#scheduled = false;
     const data = this.#data;
     const { posts, names, drops } = data.gathered;
     const nothing = posts.length + names.size + drops.size === 0;
-    if (data.writing !== undefined || nothing || this.#broken !== undefined) return;
+    if (data.writing !== undefined || (nothing && !always) || this.#broken !== undefined) return;
     data.writing = data.gathered;
     data.gathered = newBatch();
     data.writtenAt = performance.now();
-    data.worker.postMessage(orderFor(data.writing, this.options));
+    data.worker.postMessage(orderFor(data, data.writing, this.options));
   }
 
   #onReply(reply: Reply): void {

@@ -1,5 +1,6 @@
 import type { Database } from "bun:sqlite";
-import { open, read, writeRef } from "./database.ts";
+import { open, type OpenDatabase, read, writeRef } from "./database.ts";
+import { GONE } from "./file.ts";
 import type { Batch, Order, Reply } from "./orders.ts";
 
 /**
@@ -7,21 +8,34 @@ import type { Batch, Order, Reply } from "./orders.ts";
  * batches, each of which is one transaction: all of it is on the disk, or nothing.
  */
 
-/** Writes a batch, which is one transaction, and says what became of it. */
-export function write(database: Database, batch: Batch, refsSince: number): Reply {
+/**
+ * Writes a batch, which is one transaction, and says what became of it. An empty one only looks
+ * whether the file is still there.
+ */
+export function write({ database, file }: OpenDatabase, batch: Batch, refsSince: number): Reply {
+  const gone = { done: "failed", reason: GONE, broken: false } as const;
+  if (!file.isThere()) return { ...gone, fault: "unavailable" };
+  if (isEmpty(batch)) return { done: "write" };
   let committing = false;
   try {
     database.run("BEGIN IMMEDIATE");
     insert(database, batch, refsSince);
     committing = true;
     database.run("COMMIT");
-    return { done: "write" };
+    if (file.isThere()) return { done: "write" };
+    // The broker goes on without the batch, so it must not go on with this file.
+    file.giveUp();
+    return { ...gone, fault: "unknown" };
   } catch (error) {
     const reason = reasonOf(error);
     const broken = !takeBack(database, batch);
     const unknown = broken || (committing && !isFull(error));
     return { done: "failed", reason, fault: unknown ? "unknown" : "unavailable", broken };
   }
+}
+
+function isEmpty({ messages, names, drops, probe }: Batch): boolean {
+  return messages.length + names.length + drops.length === 0 && !probe;
 }
 
 /**
@@ -66,6 +80,7 @@ function insert(database: Database, batch: Batch, refsSince: number): void {
   const forget = database.query("DELETE FROM channels WHERE channel = ? AND last <= ?");
   const forgotten = database.query("UPDATE meta SET forgotten = max(forgotten, ?)");
 
+  if (batch.probe) database.run("UPDATE meta SET forgotten = forgotten");
   for (const one of batch.drops) {
     drop.run(one.channel, one.upTo);
     if (!one.forgotten) continue;
@@ -95,17 +110,17 @@ declare const self: Worker;
 
 /** Answers each order with one reply, in turn. */
 function serve(): void {
-  let database: Database | undefined;
+  let opened: OpenDatabase | undefined;
 
   function obey(order: Order): Reply {
     switch (order.do) {
       case "open":
-        database = open(order.path);
-        return { done: "open", contents: read(database, order.refsSince) };
+        opened = open(order.path);
+        return { done: "open", contents: read(opened.database, order.refsSince) };
       case "write":
-        return write(database!, order.batch, order.refsSince);
+        return write(opened!, order.batch, order.refsSince);
       case "close":
-        database?.close();
+        opened?.database.close();
         return { done: "close" };
     }
   }
