@@ -1,5 +1,14 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { copyFileSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openSqlite } from "../../src/broker/sqlite/sqlite.ts";
@@ -74,5 +83,47 @@ describe("sqlite: while it runs, the file", () => {
     expect(await lastId()).toBe(id as number);
     expect((await next.history("a", { limit: 10 })).messages.length).toBe(2);
     await next.close();
+  });
+});
+
+describe("sqlite: at the start", () => {
+  const mkfifo = (path: string) => void Bun.spawnSync(["mkfifo", path]);
+  const listen = (path: string) => void Bun.listen({ unix: path, socket: { data() {} } });
+
+  test.each([
+    ["a directory", (path: string) => mkdirSync(path)],
+    ["a FIFO", mkfifo],
+    ["a socket", listen],
+    ["a device", (path: string) => symlinkSync("/dev/full", path)],
+  ])("%s is not a file, and is named", async (kind, make) => {
+    const path = newFile();
+    make(path);
+    const error = await openBroker(path).catch((error: Error) => error);
+    expect(error).toEqual(new Error(`DATABASE ${path} cannot be used: it is ${kind}, not a file.`));
+  });
+
+  test("files that others can read become private, with a warning", async () => {
+    const { path, broker, lines } = await openBroker();
+    expect(lines).toEqual([]);
+    await broker.publish("a", draft("hi"));
+    // What a crash leaves behind.
+    const copy = newFile();
+    for (const end of ["", "-wal"]) copyFileSync(`${path}${end}`, `${copy}${end}`);
+    await broker.close();
+    chmodSync(copy, 0o644);
+    chmodSync(`${copy}-wal`, 0o660);
+    const link = newFile();
+    symlinkSync(copy, link);
+
+    const again = await openBroker(link);
+    expect([copy, `${copy}-wal`].map((file) => statSync(file).mode & 0o777)).toEqual([
+      0o600, 0o600,
+    ]);
+    expect(again.lines).toEqual([
+      expect.stringMatching(/ warn .*\.sqlite.*\b0644\b.*signs sessions/),
+      expect.stringMatching(/ warn .*\.sqlite-wal.*\b0660\b.*signs sessions/),
+    ]);
+    expect((await again.broker.history("a", { limit: 10 })).messages.length).toBe(1);
+    await again.broker.close();
   });
 });

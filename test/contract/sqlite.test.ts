@@ -383,7 +383,7 @@ describe("sqlite: a file that cannot be used is told, and left as it is", () => 
   });
 
   test("a folder, and a file in no folder", async () => {
-    expect(await faultOf(folder)).toContain("EISDIR");
+    expect(await faultOf(folder)).toContain("a directory, not a file");
     expect(await faultOf(join(folder, "nowhere", "x.sqlite"))).toContain("ENOENT");
   });
 

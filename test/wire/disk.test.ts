@@ -8,7 +8,32 @@ import { PROGRAMS } from "../helpers/shoal.ts";
 /** A full disk. A limit on the size of files stands in for it: it can be raised at run time. */
 
 const folder = mkdtempSync(join(tmpdir(), "shoal-disk-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const children: Bun.Subprocess[] = [];
+afterAll(() => {
+  for (const child of children) child.kill("SIGKILL");
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Starts a Shoal that can write files of so many KiB. */
+async function startLimited(kibibytes: number, settings: Record<string, string>) {
+  const child = Bun.spawn(limited(kibibytes), {
+    cwd: folder,
+    env: { PATH: process.env.PATH, HOST: "127.0.0.1", PORT: "0", MESSAGE_RATE: "0", ...settings },
+    stdout: "pipe",
+  });
+  children.push(child);
+  const shoal = { child, out: "" };
+  void (async () => {
+    const decoder = new TextDecoder();
+    for await (const chunk of child.stdout) shoal.out += decoder.decode(chunk, { stream: true });
+  })();
+  while (!shoal.out.includes('"url"')) {
+    if (child.exitCode !== null) throw new Error("Shoal did not start");
+    await Bun.sleep(5);
+  }
+  const http = /"url":"([^"]+)\/"/.exec(shoal.out)![1]!;
+  return Object.assign(shoal, { ws: http.replace("http", "ws"), health: `${http}/-/health` });
+}
 
 /** What starts a Shoal that can write files of so many KiB. */
 function limited(kibibytes: number): string[] {
@@ -22,7 +47,7 @@ function limitTo(size: string, pid: number): void {
   expect(exitCode).toBe(0);
 }
 
-test("with a full disk, names the database and refuses to start", () => {
+test("on a full disk, makes no new database: it names the file and refuses to start", () => {
   const { exitCode, stdout, stderr } = Bun.spawnSync(limited(1), {
     cwd: folder,
     env: { PATH: process.env.PATH, HOST: "127.0.0.1", PORT: "0", DATABASE: "none.sqlite" },
@@ -71,25 +96,10 @@ async function lastId(url: string): Promise<number> {
 }
 
 test("when the disk fills up, only messages are refused, until there is room again", async () => {
-  const child = Bun.spawn(limited(256), {
-    cwd: folder,
-    env: {
-      PATH: process.env.PATH,
-      HOST: "127.0.0.1",
-      PORT: "0",
-      DATABASE: "full.sqlite",
-      MESSAGE_RATE: "0",
-      HEARTBEAT_INTERVAL: "5",
-    },
-    stdout: "pipe",
-  });
-  let out = "";
-  void (async () => {
-    const decoder = new TextDecoder();
-    for await (const chunk of child.stdout) out += decoder.decode(chunk, { stream: true });
-  })();
-  while (!out.includes('"url"')) await Bun.sleep(5);
-  const url = `${/"url":"([^"]+)\/"/.exec(out)![1]!.replace("http", "ws")}/a`;
+  const settings = { DATABASE: "full.sqlite", HEARTBEAT_INTERVAL: "5" };
+  const shoal = await startLimited(256, settings);
+  const { child, health } = shoal;
+  const url = `${shoal.ws}/a`;
   const ann = await enterAs(url, "ann", V1);
   const plain = await enterAs(url, "plain", { alive: true });
 
@@ -106,9 +116,8 @@ test("when the disk fills up, only messages are refused, until there is room aga
   const bob = await enterAs(url, "bob", V1);
   bob.say({ type: "history", limit: 1 });
   expect((await bob.nextOf("history")).messages).toMatchObject([{ id: last }]);
-  expect(out).toMatch(/"level":"error".*database/);
+  expect(shoal.out).toMatch(/"level":"error".*database/);
 
-  const health = url.replace("ws", "http").replace(/a$/, "-/health");
   expect((await fetch(health)).status).toBe(503);
 
   limitTo("unlimited:unlimited", child.pid);
@@ -124,7 +133,7 @@ test("when the disk fills up, only messages are refused, until there is room aga
   const [ack, posted] = answers.toSorted((a, b) => (a.type < b.type ? -1 : 1));
   expect(posted).toMatchObject({ type: "message", prev: last });
   expect<unknown>(ack).toEqual({ type: "ack", ref: `${refused}`, id: posted!.id });
-  expect(out).toMatch(/"level":"info".*database/);
+  expect(shoal.out).toMatch(/"level":"info".*database/);
 
   // A server whose disk is full again still stops cleanly.
   limitTo("1:1", child.pid);
@@ -132,4 +141,33 @@ test("when the disk fills up, only messages are refused, until there is room aga
   expect((await ann.nextOf("error")).code).toBe("unavailable");
   child.kill();
   expect(await child.exited).toBe(0);
+});
+
+test("on a full disk, starts with the database that is there, and refuses only messages", async () => {
+  const settings = { DATABASE: "there.sqlite" };
+  const first = await startLimited(256, settings);
+  const ann = await enterAs(`${first.ws}/a`, "ann", V1);
+  ann.say({ type: "message", text: "before", ref: "1" });
+  const { id } = await ann.nextOf("ack");
+  first.child.kill();
+  expect(await first.child.exited).toBe(0);
+
+  const second = await startLimited(0, settings);
+  expect(second.out).toMatch(/"level":"error".*database.*"reason"/);
+  // For longer than it takes the broker to renew.
+  for (let n = 0; n < 15; n++, await Bun.sleep(100)) {
+    expect((await fetch(second.health)).status).toBe(503);
+  }
+  const bob = await enterAs(`${second.ws}/a`, "bob", V1);
+  bob.say({ type: "history" });
+  expect((await bob.nextOf("history")).messages).toMatchObject([{ id, text: "before" }]);
+  bob.say({ type: "message", text: "after", ref: "1" });
+  expect((await bob.nextOf("error")).code).toBe("unavailable");
+  limitTo("unlimited:unlimited", second.child.pid);
+  while ((await fetch(second.health)).status !== 200) await Bun.sleep(20);
+  bob.say({ type: "message", text: "after", ref: "1" });
+  await bob.nextOf("ack");
+  expect(second.out).toMatch(/"level":"info".*database works again/);
+  second.child.kill();
+  expect(await second.child.exited).toBe(0);
 });

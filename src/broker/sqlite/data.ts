@@ -1,9 +1,11 @@
+import type { Log } from "../../log.ts";
 import type { Message } from "../../protocol/encode.ts";
 import type { BrokerOptions, Draft, PublishAnswer } from "../broker.ts";
 import { History } from "../memory/history.ts";
 import { createMemoryData, type MemoryData } from "../memory/memory.ts";
 import { type Hold, Names } from "../memory/names.ts";
 import { type Posted, Refs, REMEMBERED } from "../memory/refs.ts";
+import type { SharedFile } from "./file.ts";
 import type { Contents, NameChange, Order, Reply } from "./orders.ts";
 
 /** What the SQLite broker knows, and how it is read from the file at the start. */
@@ -32,6 +34,10 @@ export interface Batch {
   readonly drops: Map<string, { readonly upTo: number; readonly forgotten: boolean }>;
 }
 
+export interface SqliteOptions extends BrokerOptions {
+  readonly log: Log;
+}
+
 /** Plain data, and the thread that writes, so that they survive a reload of the code. */
 export interface SqliteData extends MemoryData {
   readonly worker: Worker;
@@ -58,9 +64,9 @@ export function newBatch(): Batch {
  * Opens the database, or makes it, and reads what it holds.
  *
  * @throws with a sentence if it cannot be used: not a database, of a newer version, read-only, in use
- *   by another process, a full disk
+ *   by another process, or a new file on a full disk
  */
-export async function openFile(path: string, options: BrokerOptions): Promise<SqliteData> {
+export async function openFile(path: string, options: SqliteOptions): Promise<SqliteData> {
   const worker = new Worker(new URL("./worker.ts", import.meta.url).href);
   const reply = await new Promise<Reply>((resolve) => {
     worker.onmessage = ({ data }: MessageEvent<Reply>) => resolve(data);
@@ -73,7 +79,9 @@ export async function openFile(path: string, options: BrokerOptions): Promise<Sq
     const reason = reply.done === "refused" ? reply.reason : "its thread does not answer";
     throw new Error(`DATABASE ${path} cannot be used: ${reason}.`);
   }
-  const { contents } = reply;
+  const { contents, shared, failure } = reply;
+  for (const file of shared) warnOf(file, options.log);
+  if (failure !== undefined) logFailure(options.log, failure);
   const data: SqliteData = {
     ...createMemoryData(contents.secret, contents.forgotten),
     worker,
@@ -82,11 +90,22 @@ export async function openFile(path: string, options: BrokerOptions): Promise<Sq
     tails: new Map(),
     underWay: new Map(),
     bytes: 0,
-    failure: undefined,
+    failure,
     writtenAt: 0,
   };
   restore(data, contents, options);
   return data;
+}
+
+function warnOf({ path, mode, isPrivate }: SharedFile, log: Log): void {
+  const advice = isPrivate
+    ? "its mode is 0600 now; others may have read the key in it, which signs sessions"
+    : "set its mode to 0600, since it holds the key that signs sessions";
+  log.warn("database can be read by others", { path, mode, advice });
+}
+
+export function logFailure(log: Log, reason: string): void {
+  log.error("database failed, messages are refused", { reason });
 }
 
 /** Goes on from what is in the file. All connections of the life before are gone. */

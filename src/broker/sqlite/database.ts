@@ -1,9 +1,8 @@
 import { Database } from "bun:sqlite";
-import { closeSync, openSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Message } from "../../protocol/encode.ts";
 import { hashOf, type Posted } from "../memory/refs.ts";
-import { DatabaseFile, GONE } from "./file.ts";
+import { DatabaseFile, GONE, prepare, type SharedFile } from "./file.ts";
 import type { Contents, NameRow } from "./orders.ts";
 
 /** The database: its schema, and how it is opened and read. */
@@ -65,14 +64,17 @@ export function writeRef(database: Database, { channel, session, ref, id, hash }
 export interface OpenDatabase {
   readonly database: Database;
   readonly file: DatabaseFile;
+  /** The files that others could read. */
+  readonly shared: readonly SharedFile[];
+  /** Why nothing can be written at the moment, if so. */
+  readonly failure: string | undefined;
 }
 
 /** Opens the file, creates it if needed, and brings its schema up to date. */
 export function open(name: string): OpenDatabase {
   // Always a path, even if SQLite would read it as something else, like ":memory:".
   const path = resolve(name);
-  // Nobody else on the machine may read it.
-  closeSync(openSync(path, "a", 0o600));
+  const shared = prepare(path);
   const file = new DatabaseFile(path);
   const database = new Database(path, { readwrite: true, strict: true });
   database.run("PRAGMA busy_timeout = 1000");
@@ -88,20 +90,48 @@ export function open(name: string): OpenDatabase {
   }
   database.run("PRAGMA journal_mode = WAL");
   database.run("PRAGMA synchronous = FULL");
-  // A write that changes nothing shows at once whether the file is writable.
-  database
-    .transaction(() => {
-      for (const step of STEPS.slice(version)) {
-        if (typeof step === "string") database.run(step);
-        else step(database);
-      }
-      database.run(`PRAGMA application_id = ${APPLICATION}`);
-      database.run(`PRAGMA user_version = ${STEPS.length}`);
-      database.run("UPDATE meta SET forgotten = forgotten");
-    })
-    .immediate();
+  const failure = bringUpToDate(database, version);
   if (!file.isThere()) throw new Error(GONE);
-  return { database, file };
+  return { database, file, shared, failure };
+}
+
+/**
+ * Takes the steps that are missing. Even if there are none it writes, which shows at once whether the
+ * file is writable.
+ *
+ * @returns why nothing can be written now, if only room is missing and the file can be read as it is.
+ *   A new file cannot: without the key in it, no session would outlive this start
+ */
+function bringUpToDate(database: Database, version: number): string | undefined {
+  const write = database.transaction(() => {
+    for (const step of STEPS.slice(version)) {
+      if (typeof step === "string") database.run(step);
+      else step(database);
+    }
+    database.run(`PRAGMA application_id = ${APPLICATION}`);
+    writeVersion(database);
+  });
+  try {
+    write.immediate();
+    return undefined;
+  } catch (error) {
+    if (version < STEPS.length || !isFull(error)) throw error;
+    return (error as Error).message;
+  }
+}
+
+/** Writes to the file even if the version is the same. SQLite skips an update that changes nothing. */
+export function writeVersion(database: Database): void {
+  database.run(`PRAGMA user_version = ${STEPS.length}`);
+}
+
+/**
+ * Whether there was no room to write: on a full disk, or beyond a quota. The mark of a commit is
+ * written last, so the batch surely is not on the disk. After a failed fsync nobody can tell.
+ */
+export function isFull(error: unknown): boolean {
+  const { code } = error as { code?: string };
+  return code === "SQLITE_FULL" || code === "SQLITE_IOERR_WRITE";
 }
 
 function pragma(database: Database, name: string): number {

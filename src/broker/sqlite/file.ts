@@ -1,6 +1,52 @@
-import { realpathSync, statSync } from "node:fs";
+import { chmodSync, closeSync, openSync, realpathSync, type Stats, statSync } from "node:fs";
 
 /** The files of the database, apart from what is in them. */
+
+/** A file that others on the machine could read. */
+export interface SharedFile {
+  readonly path: string;
+  /** Its mode at the start, in octal. */
+  readonly mode: string;
+  /** Whether only its owner can read it now. */
+  readonly isPrivate: boolean;
+}
+
+/**
+ * Creates the file of a database if there is none, and makes it private if it is not.
+ *
+ * @returns the files that others could read: the database, or what a crash has left beside it
+ * @throws if there is something else at the path, as opening a FIFO would hang
+ */
+export function prepare(path: string): SharedFile[] {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats?.isFile() === false) throw new Error(`it is ${kindOf(stats)}, not a file`);
+  closeSync(openSync(path, "a", 0o600));
+  const real = realpathSync(path);
+  return [real, `${real}-wal`, `${real}-shm`].flatMap((file) => makePrivate(file) ?? []);
+}
+
+function kindOf(stats: Stats): string {
+  if (stats.isDirectory()) return "a directory";
+  if (stats.isFIFO()) return "a FIFO";
+  return stats.isSocket() ? "a socket" : "a device";
+}
+
+/** @returns the file if others could read it */
+function makePrivate(path: string): SharedFile | undefined {
+  const mode = modeOf(path);
+  if ((mode & 0o077) === 0) return undefined;
+  try {
+    chmodSync(path, 0o600);
+  } catch {
+    // The file is another user's. What its mode is now tells.
+  }
+  const isPrivate = (modeOf(path) & 0o077) === 0;
+  return { path, mode: mode.toString(8).padStart(4, "0"), isPrivate };
+}
+
+function modeOf(path: string): number {
+  return (statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o777;
+}
 
 /** What {@link DatabaseFile.isThere} is about, as a reason. */
 export const GONE = "its file was deleted or replaced";

@@ -1,5 +1,6 @@
 import type { Message } from "../../protocol/encode.ts";
 import type { Posted } from "../memory/refs.ts";
+import type { SharedFile } from "./file.ts";
 
 /** What the broker and the thread that writes the database say to each other. */
 
@@ -50,7 +51,14 @@ export type Order =
   | { readonly do: "close" };
 
 export type Reply =
-  | { readonly done: "open"; readonly contents: Contents }
+  | {
+      readonly done: "open";
+      readonly contents: Contents;
+      /** The files that others could read. */
+      readonly shared: readonly SharedFile[];
+      /** Why nothing can be written at the moment, if so. */
+      readonly failure: string | undefined;
+    }
   | { readonly done: "write" }
   | { readonly done: "close" }
   /** A batch was not written; `broken` if the thread cannot go on from before it. */

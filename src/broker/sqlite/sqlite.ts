@@ -1,6 +1,5 @@
 import type { Log } from "../../log.ts";
 import {
-  type BrokerOptions,
   type BrokerStatus,
   type Draft,
   nextId,
@@ -12,6 +11,7 @@ import { hashOf, type Once } from "../memory/refs.ts";
 import {
   type Batch,
   gatherAgain,
+  logFailure,
   newBatch,
   noteDrop,
   noteName,
@@ -20,6 +20,7 @@ import {
   type Post,
   settle,
   type SqliteData,
+  type SqliteOptions,
 } from "./data.ts";
 import type { Failure, Order, Reply } from "./orders.ts";
 
@@ -29,10 +30,6 @@ const GATHER = 5;
 const BYTES_MOST = 8 * 1024 * 1024;
 /** What a post takes beside its strings, in bytes. */
 const POST_BYTES = 300;
-
-export interface SqliteOptions extends BrokerOptions {
-  readonly log: Log;
-}
 
 /**
  * Opens a database file, or goes on with the one that the load before has opened.
@@ -204,7 +201,7 @@ export class SqliteBroker extends MemoryBroker {
 
   #onFailed(failed: Batch, { reason, fault, broken }: Failure): void {
     const data = this.#data;
-    if (!data.failure) this.#log.error("database failed, messages are refused", { reason });
+    if (data.failure === undefined) logFailure(this.#log, reason);
     data.failure = reason;
     if (broken) this.#broken = reason;
     const { gathered } = data;

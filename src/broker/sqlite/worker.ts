@@ -1,5 +1,5 @@
 import type { Database } from "bun:sqlite";
-import { open, type OpenDatabase, read, writeRef } from "./database.ts";
+import { isFull, open, type OpenDatabase, read, writeRef, writeVersion } from "./database.ts";
 import { GONE } from "./file.ts";
 import type { Batch, Order, Reply } from "./orders.ts";
 
@@ -34,17 +34,12 @@ export function write({ database, file }: OpenDatabase, batch: Batch, refsSince:
   }
 }
 
-function isEmpty({ messages, names, drops, probe }: Batch): boolean {
-  return messages.length + names.length + drops.length === 0 && !probe;
+function openedReply({ database, shared, failure }: OpenDatabase, refsSince: number): Reply {
+  return { done: "open", contents: read(database, refsSince), shared, failure };
 }
 
-/**
- * Whether there was no room to write: on a full disk, or beyond a quota. The mark of a commit is
- * written last, so the batch surely is not on the disk. After a failed fsync nobody can tell.
- */
-function isFull(error: unknown): boolean {
-  const { code } = error as { code?: string };
-  return code === "SQLITE_FULL" || code === "SQLITE_IOERR_WRITE";
+function isEmpty({ messages, names, drops, probe }: Batch): boolean {
+  return messages.length + names.length + drops.length === 0 && !probe;
 }
 
 /**
@@ -80,7 +75,7 @@ function insert(database: Database, batch: Batch, refsSince: number): void {
   const forget = database.query("DELETE FROM channels WHERE channel = ? AND last <= ?");
   const forgotten = database.query("UPDATE meta SET forgotten = max(forgotten, ?)");
 
-  if (batch.probe) database.run("UPDATE meta SET forgotten = forgotten");
+  if (batch.probe) writeVersion(database);
   for (const one of batch.drops) {
     drop.run(one.channel, one.upTo);
     if (!one.forgotten) continue;
@@ -116,7 +111,7 @@ function serve(): void {
     switch (order.do) {
       case "open":
         opened = open(order.path);
-        return { done: "open", contents: read(opened.database, order.refsSince) };
+        return openedReply(opened, order.refsSince);
       case "write":
         return write(opened!, order.batch, order.refsSince);
       case "close":
