@@ -1,9 +1,9 @@
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { version } from "../package.json";
 import { bench } from "./client/bench.ts";
 import { chat } from "./client/terminal.ts";
-import { isBadPort, readConfig, SETTINGS } from "./config.ts";
+import { ENV_FILES, envFileFault, isBadPort, readConfig, SETTINGS } from "./config.ts";
 import { createLog } from "./log.ts";
 import { createServer, type ServerData, type ShoalServer } from "./server.ts";
 
@@ -97,7 +97,14 @@ function isFile(path: string): boolean {
   }
 }
 
+/** The first bytes of a file; none if it cannot be read. */
+function headOf(path: string): Uint8Array {
+  return isFile(path) ? readFileSync(path).subarray(0, 1024) : new Uint8Array();
+}
+
 async function serve(args: string[]): Promise<void> {
+  const faults = ENV_FILES.flatMap((name) => envFileFault(name, headOf(name)) ?? []);
+  if (faults.length > 0) return stop(2, ...faults);
   const read = readConfig({ ...process.env, ...readArguments(args) }, isFile);
   if ("faults" in read) return stop(2, ...read.faults);
   const { config } = read;

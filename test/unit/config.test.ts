@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { isBadPort, readConfig, SETTINGS } from "../../src/config.ts";
+import { envFileFault, isBadPort, readConfig, SETTINGS } from "../../src/config.ts";
 
 const yes = () => true;
 const no = () => false;
@@ -106,4 +106,17 @@ describe("the documentation of the settings", () => {
     });
     expect(cells).toEqual(expected);
   });
+});
+
+test("a .env file in UTF-16 is known by its first bytes", () => {
+  const fault = (text: string, encoding: BufferEncoding = "utf8") =>
+    envFileFault(".env", Buffer.from(text, encoding));
+  for (const text of ["", "PORT=1\n", "\ufeffPORT=1", "# Порт 🎣\nPORT=1"]) {
+    expect(fault(text)).toBeUndefined();
+    if (text === "") continue;
+    const little = Buffer.from(text, "utf16le");
+    for (const bytes of [little, Buffer.from(little).swap16()]) {
+      expect(envFileFault(".env", bytes)).toStartWith(".env is not UTF-8 text");
+    }
+  }
 });

@@ -98,6 +98,11 @@ test("with DATABASE, messages and names survive kill -9", async () => {
   rmSync(folder, { recursive: true });
 });
 
+test("does not start beside a .env file in UTF-16", async () => {
+  const start = startShoal({ program, files: { ".env": "\ufeffT\0E\0X\0T\0" } });
+  await expect(start).rejects.toThrow(".env is not UTF-8 text");
+});
+
 test("on SIGTERM, closes every connection with 1001 and exits with status 0", async () => {
   const shoal = await startShoal({ program });
   const ann = await enter(`${shoal.ws}/a`);

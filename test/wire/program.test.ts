@@ -108,6 +108,32 @@ describe("arguments and settings", () => {
   });
 });
 
+describe("a .env file", () => {
+  const bytes = (text: string, encoding: BufferEncoding) => Buffer.from(text, encoding);
+
+  test.each([
+    [".env", "utf16le"],
+    [".env.production.local", "utf16le"],
+  ] as const)("%s in UTF-16 is named, and nothing starts", async (name, encoding) => {
+    for (const start of ["", "\ufeff"]) {
+      writeFileSync(join(folder, name), bytes(`${start}HOST=127.0.0.1\r\n`, encoding));
+      const { status, out, err } = await run([], { HOST: "127.0.0.1", PORT: "0" });
+      rmSync(join(folder, name));
+      expect([status, out]).toEqual([2, ""]);
+      expect(err).toBe(
+        `shoal: ${name} is not UTF-8 text, so its settings would be ignored. Save it as UTF-8.\n`,
+      );
+    }
+  });
+
+  test("in UTF-8 with a byte order mark is read", async () => {
+    writeFileSync(join(folder, ".env"), "\ufeffTEXT_LIMIT=many\n");
+    const { err } = await run([]);
+    rmSync(join(folder, ".env"));
+    expect(err).toContain("TEXT_LIMIT");
+  });
+});
+
 describe("log", () => {
   test("warns about a port that browsers refuse, and still serves there", async () => {
     const shoal = await startShoal({ env: { PORT: "10080" } });
