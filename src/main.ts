@@ -1,8 +1,7 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { version } from "../package.json";
-import { bench } from "./client/bench.ts";
-import { chat } from "./client/terminal.ts";
+import { chat } from "./terminal/terminal.ts";
 import { isBadPort, readConfig, SETTINGS } from "./config.ts";
 import { createLog } from "./log.ts";
 import { createServer, type ServerData, type ShoalServer } from "./server.ts";
@@ -34,7 +33,6 @@ function help(): string {
 
 Usage: shoal [serve] [options]
        shoal chat URL [--name NAME] [--json]    talks from a terminal or a pipe
-       shoal bench URL [options]                loads a server of yours; see shoal bench --help
 
 ${lines.join("\n")}
   --${"help".padEnd(width)}  this text
@@ -154,8 +152,6 @@ if (args[0] === "chat") {
   const { stdin, stdout, env } = process;
   const colours = !env.NO_COLOR && env.TERM !== "dumb";
   process.exit(await chat(args.slice(1), { stdin, stdout, say, colours }));
-} else if (args[0] === "bench") {
-  process.exit(await bench(args.slice(1), { print: console.log, say }));
 } else {
   await serve(args);
 }

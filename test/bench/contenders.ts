@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import type { Dialect } from "../../src/client/load-wire.ts";
+import type { Dialect } from "./load-wire.ts";
 import { type CpuMeter, cpuMeter, memoryOf, peakOf } from "./cpu.ts";
 import { DIALECTS } from "./dialects.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { edit, EMPTY, view } from "../../src/client/editor.ts";
-import { clean, colourOf, jsonLine, pipeLine, screenLine } from "../../src/client/lines.ts";
+import { edit, EMPTY, view } from "../../src/terminal/editor.ts";
+import { clean, colourOf, jsonLine, pipeLine, screenLine } from "../../src/terminal/lines.ts";
 
 const EVIL = "\x1b[2J\x9b31m\x07\u202e\u2066\u200f\u061c\x7f\0";
 /** All but the line breaks that lines are made of. */

@@ -9,7 +9,7 @@ import {
   senderOf,
   textOffset,
   timeOf,
-} from "../../src/client/load-wire.ts";
+} from "../bench/load-wire.ts";
 import { DIALECTS } from "../bench/dialects.ts";
 
 /** A frame of a server: without a mask. */

@@ -1,5 +1,5 @@
 import { createInterface } from "node:readline";
-import { connect } from "./client.ts";
+import { connect } from "../client/client.ts";
 import { jsonLine, pipeLine } from "./lines.ts";
 
 export interface PipeOptions {

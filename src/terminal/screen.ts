@@ -1,6 +1,6 @@
 import { emitKeypressEvents } from "node:readline";
 import type { ReadStream, WriteStream } from "node:tty";
-import { connect, type PresenceEvent, type StateEvent } from "./client.ts";
+import { connect, type PresenceEvent, type StateEvent } from "../client/client.ts";
 import { edit, EMPTY, type Key, view } from "./editor.ts";
 import { clean, screenLine } from "./lines.ts";
 

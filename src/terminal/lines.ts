@@ -1,4 +1,4 @@
-import type { ChatMessage } from "./api.ts";
+import type { ChatMessage } from "../client/api.ts";
 
 /** What people say, as lines for a terminal or a pipe. */
 

@@ -1,4 +1,4 @@
-import { SUBPROTOCOL } from "../protocol/limits.ts";
+import { SUBPROTOCOL } from "../../src/protocol/limits.ts";
 
 /**
  * The least of WebSocket (RFC 6455) that a load generator needs: frames are found in the bytes and
