@@ -556,7 +556,7 @@ describe("the end", () => {
 
   test("comes at once for a URL whose path no server takes for a channel", () => {
     for (const path of ["", "/", "//", "/%2f", "/?fishing", "/#fishing", "/a%ff", "/100%"]) {
-      expect(() => connect(`http://127.0.0.1:1${path}`)).toThrow("names no channel");
+      expect(() => connect(`http://127.0.0.1:1${path}`)).toThrow("is not a channel");
     }
     for (const path of ["/fishing", "/a/", "/100%25", "/-/", "/%F0%9F%90%9F"]) {
       connect(`http://127.0.0.1:1${path}`).close();
