@@ -99,7 +99,7 @@ export class Link {
     this.#accepted ||= heartbeat !== undefined;
     this.#enteredAt = performance.now();
     this.#stopping = false;
-    this.#setInterval((heartbeat ?? 0) * 1000);
+    this.#expectBeats((heartbeat ?? 0) * 1000);
   }
 
   /** A heartbeat arrived. */
@@ -107,7 +107,7 @@ export class Link {
     // The plain protocol does not announce the interval: it shows.
     const now = performance.now();
     const since = now - (this.#beatAt ?? now);
-    if (since > this.#interval) this.#setInterval(since);
+    if (since > this.#interval) this.#expectBeats(since);
     this.#beatAt = now;
   }
 
@@ -164,7 +164,7 @@ export class Link {
     });
   }
 
-  #setInterval(milliseconds: number): void {
+  #expectBeats(milliseconds: number): void {
     this.#interval = milliseconds;
     this.#silence = milliseconds && Math.max(SILENCE.least, milliseconds * SILENCE.intervals);
     this.#listen();
