@@ -1,15 +1,17 @@
 import type { ChatMessage } from "../client/api.ts";
+import { hashOf } from "../client/colour.ts";
+import { CONTROL } from "../protocol/text.ts";
 
-/** What people say, as lines for a terminal or a pipe. */
+/** Messages as lines for a terminal or a pipe. */
 
-const CONTROL = /[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}\p{Surrogate}]/gu;
+const CONTROLS = new RegExp(CONTROL, "gu");
 
-/** A text without a character that a terminal would obey: each is seen as U+FFFD, a tab as spaces. */
+/** A text without characters that a terminal would obey: U+FFFD instead, spaces for a tab. */
 export function clean(text: string): string {
-  return text.replaceAll("\t", "    ").replace(CONTROL, "\ufffd");
+  return text.replaceAll("\t", "    ").replace(CONTROLS, "\ufffd");
 }
 
-/** A text as one line: a line break is seen as a space. */
+/** A text as one line: spaces for line breaks. */
 function oneLine(text: string): string {
   return clean(text.replace(/\r\n|[\r\n\u2028\u2029]/g, " "));
 }
@@ -20,26 +22,22 @@ export function pipeLine({ text, user, timestamp }: ChatMessage): string {
   return `${time} ${oneLine(user)}: ${oneLine(text)}`;
 }
 
-/** An event as one line of JSON, with what a terminal would obey escaped. */
+/** An event as one line of JSON that escapes what a terminal would obey. */
 export function jsonLine(type: string, event: object): string {
-  return JSON.stringify({ type, ...event }).replace(CONTROL, (unit) => {
+  return JSON.stringify({ type, ...event }).replace(CONTROLS, (unit) => {
     return `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
   });
 }
 
-/** Of the 256 colours, those that can be read on black and on white. */
+/** Those of the 256 colours that are readable on black and on white. */
 const COLOURS = [31, 35, 65, 67, 69, 97, 99, 101, 131, 133, 135, 137, 162, 166, 168, 172];
 
-/** The colour of a name, always the same: FNV-1a over its characters. */
+/** The colour of a name, always the same. */
 export function colourOf(name: string): number {
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < name.length; at++) {
-    hash = Math.imul(hash ^ name.charCodeAt(at), 0x01000193) >>> 0;
-  }
-  return COLOURS[hash % COLOURS.length]!;
+  return COLOURS[hashOf(name) % COLOURS.length]!;
 }
 
-/** For a terminal: the local time, the name and the text, its further lines set in. */
+/** For a terminal: the local time, the name and the text, with its further lines indented. */
 export function screenLine({ text, user, timestamp }: ChatMessage, colours: boolean): string {
   const time = new Date(timestamp * 1000).toTimeString().slice(0, 5);
   const name = clean(user);

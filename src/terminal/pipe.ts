@@ -1,5 +1,5 @@
 import { createInterface } from "node:readline";
-import { connect } from "../client/client.ts";
+import { type Chat, connect, type Sent, type StateEvent } from "../client/client.ts";
 import { jsonLine, pipeLine } from "./lines.ts";
 
 export interface PipeOptions {
@@ -9,123 +9,154 @@ export interface PipeOptions {
   readonly json: boolean;
   readonly input: NodeJS.ReadableStream;
   readonly output: NodeJS.WritableStream;
-  /** Says a sentence on standard error. */
+  /** Writes a sentence to standard error. */
   readonly say: (sentence: string) => void;
+  /** Milliseconds without a connection after which waiting is pointless; default: 10,000. */
+  readonly patience?: number;
 }
 
-/** Milliseconds without a connection until it is no use to wait any longer. */
 const PATIENCE = 10_000;
-/** Messages that may be on their way before more input is read. */
+/** Unacknowledged messages before reading pauses. */
 const AHEAD = 100;
 
 /**
- * Lines in are messages, messages out are lines, until the input ends and all it held is
- * acknowledged.
+ * Sends each line of the input as a message and writes each message as a line, until the input ends
+ * and all of it is acknowledged.
  *
- * @returns the exit status: 0, or 1 where something was refused or the server was not reached
+ * @returns the exit status: 0, or 1 if something was rejected or the server was not reached
  */
-export async function pipe(options: PipeOptions): Promise<number> {
-  const { url, name, json, input, output, say } = options;
-  /** Why the last connection was not made: ": " and the reason, where Bun tells it. */
-  let why = "";
-  class Telling extends WebSocket {
-    constructor(address: string | URL, protocols: string | string[] = []) {
-      super(address, protocols);
-      this.addEventListener("error", (event) => (why = reasonOf(event)));
-    }
-  }
-  const webSocket = Telling as unknown as typeof WebSocket;
-  const chat = connect(url, { history: 0, name, webSocket });
-  const ended = Promise.withResolvers<number>();
-  const entered = Promise.withResolvers<void>();
-  let status = 0;
-  let reading = true;
-  /** Whether all that was read is acknowledged or refused: whatever fails then costs no message. */
-  let settled = false;
-  let connected = false;
-  let timer: ReturnType<typeof setTimeout> | undefined;
+export function pipe(options: PipeOptions): Promise<number> {
+  return new Pipe(options).run();
+}
 
-  function fail(sentence: string): void {
-    say(sentence);
-    ended.resolve(settled ? status : 1);
-  }
+class Pipe {
+  readonly #options: PipeOptions;
+  readonly #chat: Chat;
+  readonly #ended = Promise.withResolvers<number>();
+  readonly #entered = Promise.withResolvers<void>();
+  /** Why the last connection failed: ": " and the reason, if Bun says so. */
+  #why = "";
+  #status = 0;
+  #reading = true;
+  /** Whether everything read was acknowledged or rejected: a later failure costs no message. */
+  #settled = false;
+  #connected = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** The id of the newest message that was acknowledged. */
+  #newest = 0;
 
-  /** Waits for a connection, but not for ever if that is all there is to wait for. */
-  function watch(): void {
-    if (chat.state === "open") {
-      clearTimeout(timer);
-      timer = undefined;
-    } else if (!connected || !reading) {
-      timer ??= setTimeout(() => fail(`There is no connection to ${url.href}${why}.`), PATIENCE);
-    }
+  constructor(options: PipeOptions) {
+    const { url, name } = options;
+    this.#options = options;
+    const webSocket = webSocketWith((event) => (this.#why = reasonOf(event)));
+    this.#chat = connect(url, { history: 0, name, webSocket });
   }
 
-  function write(line: string): void {
-    output.write(`${line}\n`);
+  async run(): Promise<number> {
+    this.#listen();
+    this.#watch();
+    this.#read().catch((error: unknown) => this.#fail(`Cannot read the input: ${String(error)}`));
+    const status = await this.#ended.promise;
+    clearTimeout(this.#timer);
+    this.#chat.close();
+    return status;
   }
 
-  output.on("error", () => ended.resolve(status));
-  chat.on("message", (message) => write(json ? jsonLine("message", message) : pipeLine(message)));
-  chat.on("gap", (gap) => {
-    if (json) write(jsonLine("gap", gap));
-    else say("Messages are missing here.");
-  });
-  chat.on("error", ({ message, ref }) => {
-    if (ref === undefined) fail(message);
-  });
-  chat.on("replaced", ({ message }) => fail(message));
-  chat.on("identity", () => entered.resolve());
-  chat.on("state", ({ state }) => {
-    watch();
+  #listen(): void {
+    const { json, output, say } = this.#options;
+    const chat = this.#chat;
+    const write = (line: string) => void output.write(`${line}\n`);
+    output.on("error", () => this.#ended.resolve(this.#status));
+    chat.on("message", (message) => write(json ? jsonLine("message", message) : pipeLine(message)));
+    chat.on("gap", (gap) => {
+      if (json) write(jsonLine("gap", gap));
+      else say("Messages are missing here.");
+    });
+    chat.on("error", ({ message, ref }) => {
+      if (ref === undefined) this.#fail(message);
+    });
+    chat.on("replaced", ({ message }) => this.#fail(message));
+    chat.on("identity", () => this.#entered.resolve());
+    chat.on("state", (event) => this.#onState(event));
+  }
+
+  #onState({ state }: StateEvent): void {
+    this.#watch();
     if (state !== "open") return;
-    connected = true;
-    if (name === undefined) entered.resolve();
-  });
-  watch();
+    this.#connected = true;
+    if (this.#options.name === undefined) this.#entered.resolve();
+  }
 
-  async function read(): Promise<void> {
-    const under = new Set<Promise<void>>();
-    let newest = 0;
+  #fail(sentence: string): void {
+    this.#options.say(sentence);
+    this.#ended.resolve(this.#settled ? this.#status : 1);
+  }
+
+  /** Waits for a connection, but not forever if there is nothing else to wait for. */
+  #watch(): void {
+    if (this.#chat.state === "open") {
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+    } else if (!this.#connected || !this.#reading) {
+      this.#timer ??= setTimeout(() => {
+        this.#fail(`Cannot connect to ${this.#options.url.href}${this.#why}.`);
+      }, this.#options.patience ?? PATIENCE);
+    }
+  }
+
+  async #read(): Promise<void> {
+    const { name, input } = this.#options;
+    const pending = new Set<Promise<void>>();
     for await (const line of createInterface({ input })) {
       if (line.trim() === "") continue;
-      if (name === undefined) return fail("Who speaks needs a name: add --name NAME.");
-      const sending = chat.send(line).sent.then((sent) => {
-        under.delete(sending);
-        if (sent.ok) newest = sent.id ?? 0;
-        else {
-          status = 1;
-          if (chat.state !== "closed") say(`Not sent: ${sent.message}`);
-        }
+      if (name === undefined) return this.#fail("Sending requires a name: add --name NAME.");
+      const sending = this.#chat.send(line).sent.then((sent) => {
+        pending.delete(sending);
+        this.#onSent(sent);
       });
-      under.add(sending);
-      if (under.size >= AHEAD) await Promise.race(under);
+      pending.add(sending);
+      if (pending.size >= AHEAD) await Promise.race(pending);
     }
-    reading = false;
-    watch();
-    await entered.promise;
-    await Promise.all(under);
-    settled = true;
+    this.#reading = false;
+    this.#watch();
+    await this.#entered.promise;
+    await Promise.all(pending);
+    this.#settled = true;
     // What was acknowledged is written as well, unless it is lost.
-    if (chat.last < newest) await Promise.race([heard(newest), Bun.sleep(PATIENCE)]);
-    ended.resolve(status);
+    if (this.#chat.last < this.#newest) await Promise.race([this.#heard(), Bun.sleep(PATIENCE)]);
+    this.#ended.resolve(this.#status);
   }
 
-  /** Waits for the message of this id, or for a gap in its place. */
-  function heard(newest: number): Promise<void> {
+  #onSent(sent: Sent): void {
+    if (sent.ok) this.#newest = sent.id ?? 0;
+    else {
+      this.#status = 1;
+      if (this.#chat.state !== "closed") this.#options.say(`Not sent: ${sent.message}`);
+    }
+  }
+
+  /** Resolves when the newest message arrives, or a gap in its place. */
+  #heard(): Promise<void> {
+    const chat = this.#chat;
     return new Promise((resolve) => {
-      chat.on("message", ({ id = 0 }) => id >= newest && resolve());
+      chat.on("message", ({ id = 0 }) => id >= this.#newest && resolve());
       chat.on("gap", ({ after }) => {
-        // Only then has it moved on, or back where the server has forgotten all.
-        queueMicrotask(() => (chat.last >= newest || chat.last < after) && resolve());
+        // `last` moves after this event: forward, or back if the server has forgotten everything.
+        queueMicrotask(() => (chat.last >= this.#newest || chat.last < after) && resolve());
       });
     });
   }
+}
 
-  read().catch((error: unknown) => fail(`The input can not be read: ${String(error)}`));
-  const result = await ended.promise;
-  clearTimeout(timer);
-  chat.close();
-  return result;
+/** A WebSocket that reports its errors, which the client library does not pass on. */
+function webSocketWith(onError: (event: Event) => void): typeof WebSocket {
+  class Reporting extends WebSocket {
+    constructor(address: string | URL, protocols: string | string[] = []) {
+      super(address, protocols);
+      this.addEventListener("error", onError);
+    }
+  }
+  return Reporting as unknown as typeof WebSocket;
 }
 
 /** Like ": Failed to connect (ECONNREFUSED)", from "WebSocket connection to '...' failed: ...". */
