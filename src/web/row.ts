@@ -1,9 +1,9 @@
 import { button, make, nameElement } from "./dom.ts";
-import type { Entry, Lead, Waiting } from "./entries.ts";
+import type { Entry, Lead, Outgoing } from "./entries.ts";
 import { hrefOf, isFewEmoji, mentions, type Piece, piecesOf } from "./pieces.ts";
 import { clock, dayOf, fullTime, gapWords } from "./words.ts";
 
-/** One row of the list: what leads to a message, and the message. */
+/** What a row of the list is drawn from. */
 export interface RowParts {
   readonly before: Entry | undefined;
   readonly entry: Entry;
@@ -37,33 +37,33 @@ export function rowOf({ before, entry, lead, fresh, user }: RowParts): HTMLLIEle
   return row;
 }
 
-export interface WaitingActions {
-  retry(waiting: Waiting): void;
-  /** To write it anew. */
-  edit(waiting: Waiting): void;
-  discard(waiting: Waiting): void;
+export interface OutgoingActions {
+  retry(outgoing: Outgoing): void;
+  /** Puts it back into the field. */
+  edit(outgoing: Outgoing): void;
+  discard(outgoing: Outgoing): void;
 }
 
 /** The row of a message of one's own that is on its way. */
-export function waitingRowOf(
+export function outgoingRowOf(
   parts: RowParts,
-  waiting: Waiting,
-  actions: WaitingActions,
+  outgoing: Outgoing,
+  actions: OutgoingActions,
 ): HTMLLIElement {
   const row = rowOf(parts);
-  row.classList.add("waiting", waiting.state);
-  if (waiting.held === true) row.classList.add("held");
-  if (waiting.state === "sending") {
-    row.append(make("p", "progress", waiting.held === true ? "Waiting to send" : "Sending…"));
+  row.classList.add("outgoing", outgoing.state);
+  if (outgoing.held === true) row.classList.add("held");
+  if (outgoing.state === "sending") {
+    row.append(make("p", "progress", outgoing.held === true ? "Waiting to send" : "Sending…"));
   }
-  if (waiting.state === "failed") {
-    const reason = make("span", "", `Not sent. ${waiting.reason ?? ""}`);
+  if (outgoing.state === "failed") {
+    const reason = make("span", "", `Not sent. ${outgoing.reason ?? ""}`);
     reason.dir = "auto";
     const again =
-      waiting.hopeless === true
-        ? button("Edit", () => actions.edit(waiting))
-        : button("Try again", () => actions.retry(waiting));
-    const away = button("Discard", () => actions.discard(waiting));
+      outgoing.mustEdit === true
+        ? button("Edit", () => actions.edit(outgoing))
+        : button("Try again", () => actions.retry(outgoing));
+    const away = button("Discard", () => actions.discard(outgoing));
     row.append(make("p", "failure", reason, again, away));
   }
   return row;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { hrefOf, isFewEmoji, lengthOf, mentions, piecesOf } from "../../src/web/pieces.ts";
+import { hrefOf, isFewEmoji, mentions, piecesOf } from "../../src/web/pieces.ts";
 
 function links(text: string): string[] {
   return piecesOf(text, undefined)
@@ -23,7 +23,7 @@ describe("links", () => {
     expect(links(text)).toEqual(found);
   });
 
-  test("only http and https have an address", () => {
+  test("only http and https are links", () => {
     expect(hrefOf("https://a.example")).toBe("https://a.example/");
     expect(hrefOf("javascript:alert(1)")).toBeUndefined();
     expect(hrefOf("https://")).toBeUndefined();
@@ -47,14 +47,14 @@ describe("mentions", () => {
     expect(mentions(text, name)).toBe(found);
   });
 
-  test("nobody is mentioned without a name, and none within a link", () => {
+  test("there is no mention without a name, or within a link", () => {
     expect(mentions("@undefined", undefined)).toBe(false);
     const pieces = piecesOf("https://a.example/@amy @amy", "amy");
     expect(pieces.map(({ kind }) => kind)).toEqual(["link", "text", "mention"]);
   });
 });
 
-test("the pieces are the text, whatever it is", () => {
+test("the pieces always add up to the text", () => {
   const part = fc.oneof(
     fc.string({ unit: "binary" }),
     fc.constantFrom("https://a.b/", "@amy", ")."),
@@ -71,8 +71,4 @@ test("the pieces are the text, whatever it is", () => {
 test("one to three emoji are few", () => {
   expect(["🎣", "🎣🐟 👍🏽", "👩‍👩‍👧", "❤️"].map(isFewEmoji)).toEqual([true, true, true, true]);
   expect(["", "a", "1", "🎣🎣🎣🎣", "🎣 a"].map(isFewEmoji)).toEqual(Array(5).fill(false));
-});
-
-test("a text's length is in code points", () => {
-  expect(lengthOf("a🎣")).toBe(2);
 });
