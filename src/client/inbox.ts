@@ -40,7 +40,7 @@ export class Inbox {
   }
 
   /**
-   * A connection is in its channel: begins, or goes on where the one before ended.
+   * A connection is in its channel: starts, or continues where the one before ended.
    *
    * @param tail the channel's last id, or undefined on the plain protocol
    */

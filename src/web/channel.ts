@@ -27,7 +27,7 @@ const FAULTS: Record<PathFault, string> = {
 type Found = { path: string } | { fault: string };
 
 /**
- * Where to go for what somebody typed, or why it is not a channel.
+ * Where to go for what someone typed, or why it is not a channel.
  *
  * @param host this server's, whose links work as well
  */

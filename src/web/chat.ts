@@ -81,7 +81,7 @@ class ChatPage {
   start(): void {
     this.#listen();
     document.addEventListener("visibilitychange", () => this.#look());
-    // A tab that crashed told nobody.
+    // A tab that crashed did not say that it closed.
     window.addEventListener("focus", () => void this.#identity.lookAgain());
     window.addEventListener("beforeunload", (event) => {
       if (this.#outbox.outgoing.some(({ state }) => state !== "sent")) event.preventDefault();

@@ -7,11 +7,11 @@ export interface Entry {
   /** Milliseconds since the epoch. */
   readonly time: number;
   readonly id?: number | undefined;
-  /** The id before it in its channel; 0 where there is none. */
+  /** The id before it in its channel; 0: none. */
   readonly prev?: number | undefined;
 }
 
-/** A message of one's own that is on its way. */
+/** One of your own messages, on its way. */
 export interface Outgoing extends Entry {
   readonly ref: string;
   readonly state: "sending" | "sent" | "failed";

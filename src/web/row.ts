@@ -44,7 +44,7 @@ export interface OutgoingActions {
   discard(outgoing: Outgoing): void;
 }
 
-/** The row of a message of one's own that is on its way. */
+/** The row of one of your own messages, on its way. */
 export function outgoingRowOf(
   parts: RowParts,
   outgoing: Outgoing,

@@ -14,7 +14,7 @@ export class Rows {
     this.#actions = actions;
   }
 
-  /** Redraws every row next time, for this name of one's own. */
+  /** Redraws every row next time, with this name of yours. */
   setUser(user: string | undefined): void {
     this.#user = user;
     this.#drawn.clear();

@@ -38,7 +38,7 @@ export interface LoadConnection extends Scan {
 export interface CrowdEvents {
   /** A message, and where its text begins in the bytes. */
   readonly onMessage: (connection: LoadConnection, bytes: Uint8Array, textAt: number) => void;
-  /** A frame of type error: a message of this connection was refused. */
+  /** An error frame: a message of this connection was rejected. */
   readonly onRefusal: (connection: LoadConnection) => void;
   /** All frames of a read were reported. */
   readonly afterRead: (connection: LoadConnection) => void;

@@ -39,7 +39,7 @@ export interface Person {
   close(): Promise<void>;
 }
 
-/** Opens a URL as somebody new, who shares no storage with others. */
+/** Opens a URL as someone new, who shares no storage with others. */
 export async function visit(
   browser: Browser,
   url: string,
