@@ -73,7 +73,7 @@ function bindNotify(): void {
     const on = !store.notify() && (await Notification.requestPermission()) === "granted";
     hint.textContent =
       !on && Notification.permission === "denied"
-        ? "Notifications are blocked for this site in the browser's settings."
+        ? "Your browser blocks notifications from this site."
         : "";
     store.setNotify(on);
     draw();

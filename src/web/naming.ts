@@ -60,8 +60,7 @@ export class Naming {
     if (this.#busy) return;
     if (this.#name.value.trim() === "") {
       this.#setFault("Type a name first.");
-      this.focus();
-      return;
+      return this.focus();
     }
     this.#setBusy(true);
     const fault = await this.#actions.join(this.#name.value);

@@ -70,8 +70,7 @@ export function stateWord({ state }: Connection): string {
 
 /** A sentence, if the word does not say enough; otherwise empty. */
 export function stateSentence({ state, retryAt, reason }: Connection, now: number): string {
-  if (state === "offline")
-    return "This device is offline. Your messages will be sent when it is back online.";
+  if (state === "offline") return "This device is offline. Messages are sent when it is back.";
   if (state === "closed") return "This tab is disconnected. Reload it to reconnect.";
   if (state !== "waiting") return "";
   const why = reason === "stopping" ? "The server is restarting." : "The connection was lost.";
