@@ -1,4 +1,7 @@
 import { LOG_LEVELS } from "./log.ts";
+import { blockListOf, PROXY_HEADERS } from "./auth/address.ts";
+import { channelsOf } from "./auth/channels.ts";
+import { originsOf } from "./auth/origins.ts";
 
 /** One setting: how to parse it, and the words that describe it. */
 interface Setting<T> {
@@ -62,6 +65,64 @@ export const SETTINGS = {
     usual: "50",
     about: "frames that one connection may send at once",
     ...integer(1, 1_000_000),
+  },
+  ipConnections: {
+    variable: "IP_CONNECTIONS",
+    usual: "1000",
+    about: "open connections per address (IPv6: per /64); 0 turns the limit off",
+    ...integer(0, 1_000_000),
+  },
+  ipConnectionRate: {
+    variable: "IP_CONNECTION_RATE",
+    usual: "10",
+    about: "new connections per second from one address over time; 0 turns the limit off",
+    ...decimal(0, 1_000_000),
+  },
+  ipConnectionBurst: {
+    variable: "IP_CONNECTION_BURST",
+    usual: "1000",
+    about: "new connections at once from one address",
+    ...integer(1, 1_000_000),
+  },
+  ipMessageRate: {
+    variable: "IP_MESSAGE_RATE",
+    usual: "100",
+    about: "messages per second from one address over time; 0 turns the limit off",
+    ...decimal(0, 1_000_000),
+  },
+  ipMessageBurst: {
+    variable: "IP_MESSAGE_BURST",
+    usual: "1000",
+    about: "messages at once from one address",
+    ...integer(1, 1_000_000),
+  },
+  trustedProxies: {
+    variable: "TRUSTED_PROXIES",
+    usual: "127.0.0.0/8,::1",
+    about: "addresses and networks of proxies whose PROXY_HEADER names the client",
+    allowed: "addresses or networks (CIDR) with commas between them",
+    read: blockListOf,
+  },
+  proxyHeader: {
+    variable: "PROXY_HEADER",
+    usual: "x-forwarded-for",
+    about: "header in which a proxy names the client: x-forwarded-for, forwarded or x-real-ip",
+    allowed: "x-forwarded-for, forwarded or x-real-ip",
+    read: (text) => PROXY_HEADERS.find((header) => header === text.toLowerCase()),
+  },
+  origins: {
+    variable: "ORIGINS",
+    usual: "*",
+    about: "websites whose pages may connect, like https://my.site,https://*.my.site; * for all",
+    allowed: "* or origins like https://my.site or https://*.my.site with commas between them",
+    read: originsOf,
+  },
+  channels: {
+    variable: "CHANNELS",
+    usual: "*",
+    about: "channels that exist, like fishing,team/*; * for all",
+    allowed: "channels with commas between them, where * stands for anything",
+    read: channelsOf,
   },
   sendBuffer: {
     variable: "SEND_BUFFER",

@@ -1,6 +1,7 @@
 import type { Server, ServerWebSocket, WebSocketHandler } from "bun";
 import type { Broker } from "../broker/broker.ts";
 import { createSessions } from "../auth/sessions.ts";
+import type { VisitorsData } from "../auth/visitors.ts";
 import { decide, decideAlive, type Rules } from "../commands/decide.ts";
 import type { Config } from "../config.ts";
 import { describe, type Log } from "../log.ts";
@@ -14,7 +15,6 @@ import {
   unschedule,
   type Wheel,
 } from "../node/state.ts";
-import { rate } from "../protocol/bucket.ts";
 import { CLOSE } from "../protocol/codes.ts";
 import {
   connectionFrame,
@@ -28,16 +28,22 @@ import { badHandshake } from "../http/answers.ts";
 import { Admission } from "./admission.ts";
 import { type Frame, Peer } from "./peer.ts";
 import { Performer, type PerformParts } from "./perform.ts";
+import { rulesOf, termsOf } from "./rules.ts";
 
 /** Plain data, so that it survives a reload of the code. */
 export interface EdgeData {
   readonly wheel: Wheel<Peer>;
   /** The peers that have a socket, but are not in their channel yet. */
   readonly arriving: Set<Peer>;
+  readonly visitors: VisitorsData;
 }
 
 export function createEdgeData({ heartbeatInterval }: Config, now: number): EdgeData {
-  return { wheel: createWheel(heartbeatInterval * 1000, now), arriving: new Set() };
+  return {
+    wheel: createWheel(heartbeatInterval * 1000, now),
+    arriving: new Set(),
+    visitors: new Map(),
+  };
 }
 
 export interface EdgeParts {
@@ -51,8 +57,6 @@ export interface EdgeParts {
   readonly log: Log;
 }
 
-/** An answer to a heartbeat costs little, and many at once do no harm. */
-const HEARTBEATS = { rate: 10, burst: 100 };
 /**
  * After so many heartbeat intervals without a sign of life a peer is dead. In seconds, what Bun takes
  * as a limit; it pings at half of it.
@@ -70,21 +74,17 @@ export class WebSocketEdge {
   readonly #rules: Rules;
   readonly #terms: Terms;
   readonly #performer: Performer;
-  readonly #admission = new Admission();
+  readonly #admission: Admission;
   /** A peer that was not heard of for this long, although pinged, is dead: milliseconds. */
   readonly #deadAfter: number;
   #draining = false;
 
   constructor(parts: EdgeParts) {
     this.#parts = parts;
-    const { node, broker, log, config } = parts;
+    const { node, broker, log, config, data } = parts;
+    this.#admission = new Admission(config, data.visitors, log);
     const sessions = createSessions(broker.secret);
-    this.#rules = {
-      textLimit: config.textLimit,
-      frames: rate(config.messageRate, config.messageBurst),
-      heartbeats: rate(HEARTBEATS.rate, HEARTBEATS.burst),
-      sessions,
-    };
+    this.#rules = rulesOf(config, sessions);
     this.#terms = termsOf(config);
     const hold: PerformParts["hold"] = (peer, ask) => this.#hold(peer, ask);
     this.#performer = new Performer({ node, broker, sessions, log, hold });
@@ -122,16 +122,29 @@ export class WebSocketEdge {
 
   /** @returns undefined if the request has become a connection of the channel, or else an answer */
   upgrade(request: Request, server: Server<Peer>, channel: string): Response | undefined {
-    const admitted = this.#admission.admit(request, channel);
-    if (admitted instanceof Response) return admitted;
     const { node, clock } = this.#parts;
-    const { v1 } = admitted;
-    const peer = new Peer(node.arrive(admitted.channel), v1, clock());
+    const now = clock();
+    const from = server.requestIP(request)?.address;
+    const admitted = this.#admission.admit(request, channel, from, now);
+    if (admitted instanceof Response) return admitted;
+    const { v1, visitor } = admitted;
+    const peer = new Peer(node.arrive(admitted.channel), v1, now, visitor);
     // Without this header, Bun answers the client's first offer, whatever it is.
     const headers = { "Sec-WebSocket-Protocol": v1 ? SUBPROTOCOL : "" };
     if (server.upgrade(request, { data: peer, headers })) return undefined;
     node.leave(peer);
+    this.#admission.leave(visitor);
     return badHandshake();
+  }
+
+  /** Why a request may not read this channel, if so. */
+  refusal(request: Request, channel: string): Response | undefined {
+    return this.#admission.refusal(request, channel);
+  }
+
+  /** Forgets addresses that have nothing any more. Call it about every second. */
+  renew(): void {
+    this.#admission.sweep(this.#parts.clock());
   }
 
   /** Sends the heartbeats that are due, and disconnects the dead. */
@@ -192,6 +205,7 @@ export class WebSocketEdge {
     peer.queue = undefined;
     const entered = peer.group !== undefined;
     unschedule(data.wheel, peer);
+    this.#admission.leave(peer.visitor);
     node.leave(peer);
     // One that closes on its way in leaves the broker once it has its answer.
     if (!entered) return void data.arriving.delete(peer);
@@ -239,16 +253,4 @@ export class WebSocketEdge {
     log.error("connection failed", { channel: peer.channel.id, error: describe(error) });
     if (!peer.closed) peer.ws?.close(CLOSE.internal.code, CLOSE.internal.reason);
   }
-}
-
-function termsOf(config: Config): Terms {
-  return {
-    heartbeat: config.heartbeatInterval,
-    limits: {
-      text: config.textLimit,
-      rate: config.messageRate,
-      burst: config.messageBurst,
-      history: config.historyLimit,
-    },
-  };
 }

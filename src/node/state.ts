@@ -1,3 +1,4 @@
+import type { Visitor } from "../auth/visitors.ts";
 import type { Name } from "../protocol/names.ts";
 import type { Channel, Group } from "./channels.ts";
 
@@ -12,6 +13,8 @@ export interface Connection {
   readonly channel: Channel;
   /** Whether it speaks `shoal.v1`. */
   readonly v1: boolean;
+  /** What its address has; undefined if that has no limits. */
+  readonly visitor: Visitor | undefined;
   /** The group it listens in, once it is in its channel. */
   group: Group | undefined;
   /** The name it holds, and the same as a JSON string literal once that was needed. */

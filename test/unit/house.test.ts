@@ -12,9 +12,9 @@ const FLOORS = [
   ["server.ts"],
   ["edge", "http"],
   ["commands"],
-  ["node", "auth"],
+  ["node"],
   ["broker"],
-  ["log.ts", "config.ts"],
+  ["auth", "log.ts", "config.ts"],
   ["protocol"],
 ];
 /** Rooms beside the house: what each may import from outside of itself. */
