@@ -20,6 +20,8 @@ export class Peer implements Member {
   heardAt: number;
   framesFullAt = 0;
   heartbeatsFullAt = 0;
+  /** When its bucket of answers will be full; see allowance.ts. */
+  answersFullAt = 0;
   refusals: number[] | undefined = undefined;
   slot = -1;
   place = -1;

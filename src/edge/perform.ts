@@ -15,6 +15,8 @@ import {
   identityRefusedV1,
 } from "../protocol/encode.ts";
 import type { Name } from "../protocol/names.ts";
+import { type Allowance, ROSTER_BYTES } from "./allowance.ts";
+import { Pages } from "./pages.ts";
 import type { Peer } from "./peer.ts";
 
 export interface PerformParts {
@@ -22,6 +24,7 @@ export interface PerformParts {
   readonly broker: Broker;
   readonly sessions: Sessions;
   readonly log: Log;
+  readonly allowance: Allowance;
   /** Holds the peer's further frames back until `done` is called. */
   readonly hold: (peer: Peer, ask: (done: () => void) => void) => void;
 }
@@ -29,6 +32,7 @@ export interface PerformParts {
 /** Carries out what was decided about a frame. */
 export class Performer {
   readonly #parts: PerformParts;
+  readonly #pages = new Pages();
 
   constructor(parts: PerformParts) {
     this.#parts = parts;
@@ -51,7 +55,7 @@ export class Performer {
       case "history":
         return this.#history(peer, outcome.query);
       case "presence":
-        return this.#parts.node.watch(peer);
+        return this.#presence(peer);
     }
   }
 
@@ -122,12 +126,29 @@ export class Performer {
   }
 
   #history(peer: Peer, query: HistoryQuery): void {
-    const { broker, node } = this.#parts;
-    if (peer.paging) return node.tell(peer, errorFrame("busy"));
+    const { broker, node, allowance } = this.#parts;
+    if (peer.paging || !allowance.allows(peer)) return node.tell(peer, errorFrame("busy"));
+    const { channel } = peer;
+    const known = this.#pages.get(channel, query);
+    if (known !== undefined) return this.#answerPage(peer, known);
     peer.paging = true;
-    broker.history(peer.channel.id, query, (page) => {
+    broker.history(channel.id, query, (page) => {
       peer.paging = false;
-      if (!peer.closed) node.tell(peer, historyFrame(page, query.after !== undefined));
+      const frame = historyFrame(page, query.after !== undefined);
+      this.#pages.set(channel, query, frame);
+      if (!peer.closed) this.#answerPage(peer, frame);
     });
+  }
+
+  #answerPage(peer: Peer, frame: string): void {
+    this.#parts.allowance.charge(peer, frame.length);
+    this.#parts.node.tell(peer, frame);
+  }
+
+  #presence(peer: Peer): void {
+    const { node, allowance } = this.#parts;
+    if (!allowance.allows(peer)) return node.tell(peer, errorFrame("busy"));
+    allowance.charge(peer, ROSTER_BYTES);
+    node.watch(peer);
   }
 }

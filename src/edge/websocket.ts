@@ -26,6 +26,7 @@ import {
 import { SUBPROTOCOL } from "../protocol/limits.ts";
 import { badHandshake } from "../http/answers.ts";
 import { Admission } from "./admission.ts";
+import { Allowance } from "./allowance.ts";
 import { type Frame, Peer } from "./peer.ts";
 import { Performer, type PerformParts } from "./perform.ts";
 import { rulesOf, termsOf } from "./rules.ts";
@@ -87,7 +88,8 @@ export class WebSocketEdge {
     this.#rules = rulesOf(config, sessions);
     this.#terms = termsOf(config);
     const hold: PerformParts["hold"] = (peer, ask) => this.#hold(peer, ask);
-    this.#performer = new Performer({ node, broker, sessions, log, hold });
+    const allowance = new Allowance(config.messageRate > 0, parts.clock);
+    this.#performer = new Performer({ node, broker, sessions, log, allowance, hold });
     const idle = Math.ceil(config.heartbeatInterval * IDLE.intervals);
     const idleTimeout = Math.min(Math.max(idle, IDLE.least), IDLE.most);
     this.#deadAfter = idleTimeout * 1000;

@@ -28,6 +28,8 @@ export interface Group {
 export interface Channel {
   readonly id: string;
   readonly groups: Group[];
+  /** The id of the last message that this node has told in it; 0 before any. */
+  told: number;
   /** How many hold it: it is forgotten with the last one. */
   held: number;
 }
@@ -36,7 +38,12 @@ export type Channels = Map<string, Channel>;
 
 /** The channel with this id for a listener on its way in; {@link letGo} gives it back. */
 export function hold(channels: Channels, id: string): Channel {
-  const channel = channels.getOrInsertComputed(id, () => ({ id, groups: [], held: 0 }));
+  const channel = channels.getOrInsertComputed(id, () => ({
+    id,
+    groups: [],
+    told: 0,
+    held: 0,
+  }));
   channel.held++;
   return channel;
 }

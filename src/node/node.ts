@@ -42,7 +42,9 @@ export class Node {
   readonly events: BrokerEvents = {
     message: (id, message) => {
       const channel = this.#data.channels.get(id);
-      if (channel !== undefined) this.#fanout.message(channel, message);
+      if (channel === undefined) return;
+      channel.told = message.id;
+      this.#fanout.message(channel, message);
     },
     presence: (id, change) => this.#presence.change(id, change, this.#options.clock()),
     evicted: (_, holder, reason) => this.#evict(holder as Member, reason),
