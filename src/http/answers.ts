@@ -8,7 +8,8 @@ const FAULTS: Record<PathFault, [status: number, sentence: string]> = {
   encoding: [400, "This path is not percent-encoded UTF-8 (RFC 3986), so it names no channel."],
   characters: [
     400,
-    "A channel's name cannot contain control or text direction characters, or 31 marks in a row.",
+    "A channel's name cannot contain control, text direction or invisible characters, " +
+      "or 31 marks in a row.",
   ],
   length: [414, "A channel's name has at most 128 characters."],
   reserved: [

@@ -1,4 +1,4 @@
-import { type ChannelId, channelOfPath, faultOf, type PathFault } from "../protocol/channels.ts";
+import { type ChannelId, channelOf, channelOfPath, type PathFault } from "../protocol/channels.ts";
 import { CHANNEL_LIMIT } from "../protocol/limits.ts";
 
 /** Channels and their addresses. */
@@ -20,7 +20,7 @@ const FAULTS: Record<PathFault, string> = {
   empty: "Type the name of a channel, like fishing.",
   encoding: "This link does not lead to a channel.",
   reserved: "Names that start with -/ are reserved for the server.",
-  characters: "A channel's name cannot have control or text direction characters.",
+  characters: "A channel's name cannot have invisible or control characters.",
   length: `A channel's name can have at most ${CHANNEL_LIMIT} characters.`,
 };
 
@@ -35,12 +35,7 @@ export function channelFor(typed: string, host: string): Found {
   const words = typed.trim();
   if (/^(https?|wss?):\/\//i.test(words)) return channelOfLink(words, host);
   if (words.startsWith(`${host}/`)) return channelOfLink(`http://${words}`, host);
-  const id = words
-    .replace(/^[#/]+/, "")
-    .replace(/\/$/, "")
-    .normalize("NFC");
-  const fault = faultOf(id);
-  return found(fault === undefined ? { id } : { fault });
+  return found(channelOf(words.replace(/^[#/]+/, "")));
 }
 
 function channelOfLink(link: string, host: string): Found {

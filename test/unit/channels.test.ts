@@ -2,6 +2,9 @@ import { describe, expect, spyOn, test } from "bun:test";
 import fc from "fast-check";
 import { channelOfPath } from "../../src/protocol/channels.ts";
 import { CHANNEL_LIMIT } from "../../src/protocol/limits.ts";
+import { INVISIBLE } from "../helpers/invisible.ts";
+
+const SCOTLAND = "🏴\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f}";
 
 describe("channelOfPath", () => {
   test.each([
@@ -13,6 +16,12 @@ describe("channelOfPath", () => {
     ["/caf%C3%A9", "café"],
     ["/cafe%CC%81", "café"],
     ["/%F0%9F%91%A9%E2%80%8D%F0%9F%91%A9", "👩\u200d👩"],
+    ["/%F0%9F%91%A9%F0%9F%8F%BD%E2%80%8D%F0%9F%9A%80", "👩🏽\u200d🚀"],
+    [`/${encodeURIComponent(SCOTLAND)}`, SCOTLAND],
+    ["/%E2%9D%A4%EF%B8%8F", "❤"],
+    ["/%E2%9A%A1%EF%B8%8E", "⚡"],
+    ["/1%EF%B8%8F%E2%83%A3", "1\u20e3"],
+    ["/%F0%9F%8F%B3%EF%B8%8F%E2%80%8D%F0%9F%8C%88", "🏳\u200d🌈"],
     ["//a", "/a"],
     ["/a//", "a/"],
     ["/__proto__", "__proto__"],
@@ -37,6 +46,16 @@ describe("channelOfPath", () => {
     ["/%D8%9C", "characters"],
     ["/%E2%80%A8", "characters"],
     [`/a${"%CC%81".repeat(31)}`, "characters"],
+    ...INVISIBLE.map((one) => [`/${encodeURIComponent(`a${one}b`)}`, "characters"]),
+    ...INVISIBLE.map((one) => [`/${encodeURIComponent(`🎣${one}`)}`, "characters"]),
+    [`/${encodeURIComponent("👩\u200d")}`, "characters"],
+    [`/${encodeURIComponent("👩\u200d\u200d👩")}`, "characters"],
+    [`/${encodeURIComponent("a\u200d👩")}`, "characters"],
+    [`/${encodeURIComponent("a\u180b")}`, "characters"],
+    [`/${encodeURIComponent("a\ufe0f")}`, "characters"],
+    [`/${encodeURIComponent("🎣\ufe0f\ufe0f")}`, "characters"],
+    [`/${encodeURIComponent("葛\u{e0100}")}`, "characters"],
+    [`/${encodeURIComponent("🏴\u{e0061}\u{e007f}")}`, "characters"],
     ["/-", "reserved"],
     ["/-/", "reserved"],
     ["/-/health", "reserved"],

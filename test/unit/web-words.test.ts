@@ -45,7 +45,18 @@ test("channels and their paths", () => {
   expect(channelOfPath(pathOf("a b/#?%")!)).toEqual({ id: "a b/#?%" });
   expect(channelFor(" #fishing/ ", HOST)).toEqual({ path: "/fishing" });
   expect(channelFor("/a/b", HOST)).toEqual({ path: "/a/b" });
-  for (const typed of ["", "#", "-/x", "-", "a/../b", ".", "a\u202Eb", "x".repeat(129)]) {
+  expect(channelFor("❤\ufe0f/", HOST)).toEqual({ path: "/%E2%9D%A4" });
+  for (const typed of [
+    "",
+    "#",
+    "a\u200Bb",
+    "-/x",
+    "-",
+    "a/../b",
+    ".",
+    "a\u202Eb",
+    "x".repeat(129),
+  ]) {
     expect(channelFor(typed, HOST)).toHaveProperty("fault");
   }
 });
