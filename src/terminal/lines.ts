@@ -16,10 +16,27 @@ function oneLine(text: string): string {
   return clean(text.replace(/\r\n|[\r\n\u2028\u2029]/g, " "));
 }
 
+/**
+ * A colon and what looks like one (UTS #39, confusables.txt), apart from the letters and marks of
+ * living scripts.
+ */
+const COLON = /[:\u02d0\u02f8\u0589\u05c3\u0703\u0704\u1803\u1809\u205a\u2236\ua789]/;
+
+/**
+ * A name as it stands in a line, so that the first `: ` ends it, and people see where it ends. If it
+ * has a colon, or starts with a quotation mark, it is a JSON string with U+FF1A for each colon. Names
+ * are in NFKC, so none has that character itself.
+ */
+function label(name: string): string {
+  const shown = oneLine(name);
+  if (!COLON.test(shown) && !shown.startsWith('"')) return shown;
+  return JSON.stringify(shown).replaceAll(":", "\uff1a");
+}
+
 /** For a pipe: like `2026-05-19T12:34:56Z ann: hello`. */
 export function pipeLine({ text, user, timestamp }: ChatMessage): string {
   const time = new Date(timestamp * 1000).toISOString().replace(".000Z", "Z");
-  return `${time} ${oneLine(user)}: ${oneLine(text)}`;
+  return `${time} ${label(user)}: ${oneLine(text)}`;
 }
 
 /** An event as one line of JSON that escapes what a terminal would obey. */
@@ -40,7 +57,7 @@ export function colourOf(name: string): number {
 /** For a terminal: the local time, the name and the text, with its further lines indented. */
 export function screenLine({ text, user, timestamp }: ChatMessage, colours: boolean): string {
   const time = new Date(timestamp * 1000).toTimeString().slice(0, 5);
-  const name = clean(user);
+  const name = label(user);
   const lines = text.split(/\r\n|[\r\n\u2028\u2029]/).map(clean);
   const shown = lines.join(`\n${" ".repeat(time.length + 1)}`);
   if (!colours) return `${time} ${name}: ${shown}`;

@@ -14,7 +14,12 @@ const HELP = `Usage: shoal chat URL [--name NAME] [--json]
   --json       write events as lines of JSON; also turns the interactive chat off
 
 On a terminal, type /help for the commands. If the input or the output is not a terminal, each input
-line is sent as a message, and each message is written as a line:
+line is sent as a message, and each message is written as a line, TIME NAME: TEXT:
+
+  2026-11-24T16:51:07Z ann: Anything biting?
+
+The first ": " ends the name. A name that has a colon or starts with a quotation mark is in quotes, as
+in JSON, with U+FF1A for the colon. For exact names and texts, use --json.
 
   echo "deploy done" | shoal chat ws://localhost:6060/fishing --name ci
 

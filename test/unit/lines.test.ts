@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { edit, EMPTY, view } from "../../src/terminal/editor.ts";
+import { nameOf } from "../../src/protocol/names.ts";
 import { clean, colourOf, jsonLine, pipeLine, screenLine } from "../../src/terminal/lines.ts";
 
 const EVIL = "\x1b[2J\x9b31m\x07\u202e\u2066\u200f\u061c\x7f\0";
@@ -38,6 +39,42 @@ test("a message is one line in a pipe, and indented on a screen", () => {
   expect(pipeLine(message)).toBe("2022-05-19T22:02:36Z ann: one two three");
   expect(screenLine(message, false)).toMatch(/^\d\d:\d\d ann: one\n {6}two\n {6}three$/);
   expect(screenLine(message, true)).toContain(`\x1b[38;5;${colourOf("ann")}mann\x1b[39m: one`);
+});
+
+test.each([
+  ["ann", "ann"],
+  ["Ann Lee", "Ann Lee"],
+  ['Bob "the Fish" Lee', 'Bob "the Fish" Lee'],
+  ["李小龙", "李小龙"],
+  ["दुःख", "दुःख"],
+  ["bob: approved", '"bob： approved"'],
+  [":)", '"：)"'],
+  ["bob:", '"bob："'],
+  ['"bob"', '"\\"bob\\""'],
+  ["bob\ua789 approved", '"bob\ua789 approved"'],
+  ["bob\u2236 approved", '"bob\u2236 approved"'],
+])("the name %s stands as %s in a line", (user, shown) => {
+  const message = { text: "hi", user, timestamp: 1_652_997_756 };
+  expect(pipeLine(message)).toBe(`2022-05-19T22:02:36Z ${shown}: hi`);
+  expect(screenLine(message, false)).toEndWith(` ${shown}: hi`);
+  expect(screenLine(message, true)).toEndWith(`m${shown}\x1b[39m: hi`);
+});
+
+test("the first ': ' of a line ends the name, which can be told from its form", () => {
+  const names = fc
+    .string({ unit: fc.constantFrom(...'ab: "\\\uff1a\ua789,'), minLength: 1, maxLength: 8 })
+    .map((wanted) => nameOf(wanted)?.shown)
+    .filter((name) => name !== undefined);
+  const texts = fc.string({ unit: fc.constantFrom(...'a: "'), minLength: 1, maxLength: 8 });
+  fc.assert(
+    fc.property(names, texts, (user, text) => {
+      const line = pipeLine({ text, user, timestamp: 0 });
+      const [, name = "", rest] = /^1970-01-01T00:00:00Z (.*?): (.*)$/.exec(line)!;
+      const quoted = name.startsWith('"');
+      expect(quoted ? JSON.parse(name.replaceAll("：", ":")) : name).toBe(user);
+      expect(rest).toBe(text);
+    }),
+  );
 });
 
 test("a name has one colour in any case, and names have many", () => {
