@@ -51,7 +51,10 @@ export class List {
   constructor(actions: ListActions) {
     this.#actions = actions;
     this.#rows = new Rows(actions);
-    this.#root.addEventListener("scroll", eachFrame(this.#onScroll), { passive: true });
+    const look = eachFrame(this.#onScroll);
+    this.#root.addEventListener("scroll", look, { passive: true });
+    // A click can open a long message, which is then read from where it was cut.
+    this.#root.addEventListener("click", look);
     this.#bind(this.#above, () => this.#toFresh());
     this.#bind(this.#below, () => this.toLatest());
     const stay = new ResizeObserver(() => {

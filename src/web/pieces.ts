@@ -68,3 +68,18 @@ const FEW_EMOJI = /^(?:\p{RGI_Emoji}\s*){1,3}$/v;
 export function isFewEmoji(text: string): boolean {
   return text.length < 100 && FEW_EMOJI.test(text);
 }
+
+/** A text without what overrides the direction of its characters. Marks and isolates stay. */
+export function undirected(text: string): string {
+  return text.replace(/[\u202a-\u202e]/g, "");
+}
+
+/** A text of more lines than MOST is shown with HEAD of them at first. */
+const MOST = 25;
+const HEAD = 20;
+
+/** The first lines of a text that has too many; undefined if all are shown. */
+export function headOf(text: string): string | undefined {
+  const lines = text.split(/[\n\u2028\u2029]/);
+  return lines.length > MOST ? lines.slice(0, HEAD).join("\n") : undefined;
+}

@@ -1,6 +1,14 @@
 import { button, make, nameElement } from "./dom.ts";
 import type { Entry, Lead, Outgoing } from "./entries.ts";
-import { hrefOf, isFewEmoji, mentions, type Piece, piecesOf } from "./pieces.ts";
+import {
+  headOf,
+  hrefOf,
+  isFewEmoji,
+  mentions,
+  type Piece,
+  piecesOf,
+  undirected,
+} from "./pieces.ts";
 import { clock, dayOf, fullTime, gapWords } from "./words.ts";
 
 /** What a row of the list is drawn from. */
@@ -26,15 +34,34 @@ export function rowOf({ before, entry, lead, fresh, user }: RowParts): HTMLLIEle
     row.append(make("p", "who", ...name, timeOf(entry.time)));
     row.classList.add("head");
   }
-  const text = make("p", "text", ...piecesOf(entry.text, user).map(nodeOf));
-  text.dir = "auto";
-  if (isFewEmoji(entry.text)) text.classList.add("emoji");
-  const line = make("div", "line", text);
+  const line = make("div", "line", ...textOf(entry, user));
   line.title = fullTime(entry.time);
   if (!lead.head) line.prepend(timeOf(entry.time));
   if (mentions(entry.text, user)) line.classList.add("mine");
   row.append(line);
   return row;
+}
+
+/** The long messages that somebody has opened, so that they stay open when their row is redrawn. */
+const opened = new WeakSet<Entry>();
+
+/** The text, and a button that opens it if it is cut. */
+function textOf(entry: Entry, user: string | undefined): HTMLElement[] {
+  const nodes = (text: string) => piecesOf(text, user).map(nodeOf);
+  const head = opened.has(entry) ? undefined : headOf(entry.text);
+  const text = make("p", "text", ...nodes(head ?? entry.text));
+  text.dir = "auto";
+  if (isFewEmoji(entry.text)) text.classList.add("emoji");
+  if (head === undefined) return [text];
+  const open = (): void => {
+    opened.add(entry);
+    text.replaceChildren(...nodes(entry.text));
+    text.tabIndex = -1;
+    text.focus({ preventScroll: true });
+    more.remove();
+  };
+  const more = button("Show all", open);
+  return [text, more];
 }
 
 export interface OutgoingActions {
@@ -81,11 +108,13 @@ function timeOf(time: number): HTMLTimeElement {
 }
 
 function nodeOf({ kind, text }: Piece): Node | string {
-  if (kind === "text") return text;
+  if (kind === "text") return undirected(text);
   if (kind === "mention") return make("mark", "", text);
   const link = make("a", "", text);
   link.href = hrefOf(text) ?? "";
   link.rel = "noopener noreferrer nofollow ugc";
   link.target = "_blank";
+  // Isolated, so that what is around it cannot change how it reads.
+  link.dir = "ltr";
   return link;
 }

@@ -1,6 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { hrefOf, isFewEmoji, mentions, piecesOf } from "../../src/web/pieces.ts";
+import {
+  headOf,
+  hrefOf,
+  isFewEmoji,
+  mentions,
+  piecesOf,
+  undirected,
+} from "../../src/web/pieces.ts";
 
 function links(text: string): string[] {
   return piecesOf(text, undefined)
@@ -71,4 +78,24 @@ test("the pieces always add up to the text", () => {
 test("one to three emoji are few", () => {
   expect(["🎣", "🎣🐟 👍🏽", "👩‍👩‍👧", "❤️"].map(isFewEmoji)).toEqual([true, true, true, true]);
   expect(["", "a", "1", "🎣🎣🎣🎣", "🎣 a"].map(isFewEmoji)).toEqual(Array(5).fill(false));
+});
+
+test("characters that turn the direction of others are not shown, those that isolate or mark are", () => {
+  expect(undirected("Log in: \u202ehttps://evil.example/moc.knab//:sptth\u202c")).toBe(
+    "Log in: https://evil.example/moc.knab//:sptth",
+  );
+  expect(undirected("\u202aa\u202bb\u202dc")).toBe("abc");
+  expect(undirected("\u2067אב\u2069 \u200e1\u200f2\u061c3")).toBe(
+    "\u2067אב\u2069 \u200e1\u200f2\u061c3",
+  );
+});
+
+test("a text of more than 25 lines is cut after 20", () => {
+  const lines = (count: number, line = "a", end = "\n") => Array(count).fill(line).join(end);
+  for (const text of ["", "a", lines(25), "a".repeat(5000)]) expect(headOf(text)).toBeUndefined();
+  for (const end of ["\n", "\u2028", "\u2029"]) {
+    expect(headOf(lines(26, "a", end))?.split("\n")).toEqual(Array(20).fill("a"));
+  }
+  expect(headOf(lines(26, "a\r"))?.split("\n")).toEqual(Array(20).fill("a\r"));
+  expect(headOf(`a${"\n".repeat(1998)}b`)).toBe(`a${"\n".repeat(19)}`);
 });
