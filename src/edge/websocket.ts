@@ -28,8 +28,9 @@ import { badHandshake } from "../http/answers.ts";
 import { Admission } from "./admission.ts";
 import { Allowance } from "./allowance.ts";
 import { type Frame, Peer } from "./peer.ts";
-import { Performer, type PerformParts } from "./perform.ts";
+import { Performer } from "./perform.ts";
 import { rulesOf, termsOf } from "./rules.ts";
+import { Turns } from "./turns.ts";
 
 /** Plain data, so that it survives a reload of the code. */
 export interface EdgeData {
@@ -75,6 +76,11 @@ export class WebSocketEdge {
   readonly #rules: Rules;
   readonly #terms: Terms;
   readonly #performer: Performer;
+  readonly #turns = new Turns({
+    handle: (peer, frame) => this.#handle(peer, frame),
+    fail: (peer, error) => this.#fail(peer, error),
+    settled: (peer) => this.#parts.broker.leave(peer.channel.id),
+  });
   readonly #admission: Admission;
   /** A peer that was not heard of for this long, although pinged, is dead: milliseconds. */
   readonly #deadAfter: number;
@@ -87,9 +93,10 @@ export class WebSocketEdge {
     const sessions = createSessions(broker.secret);
     this.#rules = rulesOf(config, sessions);
     this.#terms = termsOf(config);
-    const hold: PerformParts["hold"] = (peer, ask) => this.#hold(peer, ask);
     const allowance = new Allowance(config.messageRate > 0, parts.clock);
-    this.#performer = new Performer({ node, broker, sessions, log, allowance, hold });
+    this.#performer = new Performer({
+      ...{ node, broker, sessions, log, allowance, turns: this.#turns },
+    });
     const idle = Math.ceil(config.heartbeatInterval * IDLE.intervals);
     const idleTimeout = Math.min(Math.max(idle, IDLE.least), IDLE.most);
     this.#deadAfter = idleTimeout * 1000;
@@ -111,10 +118,7 @@ export class WebSocketEdge {
       this.#performer.perform(peer, decideAlive(peer, clock(), this.#rules));
     return {
       open: (ws) => this.#open(ws),
-      message: ({ data: peer }, frame) => {
-        if (peer.waiting) (peer.queue ??= []).push(frame);
-        else this.#handle(peer, frame);
-      },
+      message: ({ data: peer }, frame) => this.#turns.receive(peer, frame),
       ping: onAlive,
       pong: onAlive,
       close: ({ data: peer }, code) => this.#close(peer, code),
@@ -182,13 +186,13 @@ export class WebSocketEdge {
     peer.ws = ws;
     log.debug("connection opened", { channel: peer.channel.id });
     data.arriving.add(peer);
-    this.#hold(peer, (done) => {
-      broker.join(peer.channel.id, (last) => {
-        data.arriving.delete(peer);
-        if (peer.closed) return broker.leave(peer.channel.id);
-        this.#enter(peer, last);
-        done();
-      });
+    this.#turns.hold(peer, (answered) => {
+      broker.join(peer.channel.id, (last) =>
+        answered(() => {
+          data.arriving.delete(peer);
+          if (!peer.closed) this.#enter(peer, last);
+        }),
+      );
     });
   }
 
@@ -205,49 +209,19 @@ export class WebSocketEdge {
     log.debug("connection closed", { channel: peer.channel.id, code });
     peer.closed = true;
     peer.queue = undefined;
-    const entered = peer.group !== undefined;
     unschedule(data.wheel, peer);
     this.#admission.leave(peer.visitor);
     node.leave(peer);
-    // One that closes on its way in leaves the broker once it has its answer.
-    if (!entered) return void data.arriving.delete(peer);
+    data.arriving.delete(peer);
     // 1006: it broke off, without a word. Its client may come back.
     const keep = peer.v1 && (this.#draining || code === 1006);
     if (peer.name !== undefined) this.#performer.release(peer, peer.name, keep);
-    broker.leave(peer.channel.id);
+    // One that waits for an answer leaves once it is there, since that may be a name.
+    if (!peer.waiting) broker.leave(peer.channel.id);
   }
 
   #handle(peer: Peer, frame: Frame): void {
     this.#performer.perform(peer, decide(peer, frame, this.#parts.clock(), this.#rules));
-  }
-
-  /** Holds a peer's frames back from a question to the broker until its answer is dealt with. */
-  #hold(peer: Peer, ask: (done: () => void) => void): void {
-    peer.waiting = true;
-    ask(() => {
-      peer.waiting = false;
-      if (peer.queue !== undefined) this.#catchUp(peer);
-    });
-    if (!peer.waiting || peer.queue !== undefined) return;
-    // The answer comes later; until then the kernel holds what the client sends.
-    peer.queue = [];
-    peer.ws?.pause();
-  }
-
-  /** Handles the frames that were held back, until one of them has to wait for an answer again. */
-  #catchUp(peer: Peer): void {
-    try {
-      while (!peer.waiting) {
-        const frame = peer.queue?.shift();
-        if (frame === undefined) break;
-        this.#handle(peer, frame);
-      }
-    } catch (error) {
-      this.#fail(peer, error);
-    }
-    if (peer.waiting || peer.closed) return;
-    peer.queue = undefined;
-    peer.ws?.resume();
   }
 
   #fail(peer: Peer, error: unknown): void {

@@ -131,6 +131,8 @@ export class History {
   /** Takes over what an earlier life of this node kept of a channel; nobody is in it. */
   restore(channel: string, last: number, messages: readonly Message[]): void {
     const log = this.#make(channel, -1);
+    // Nobody is in it, but it must not be forgotten halfway.
+    log.occupied = true;
     for (const message of messages) this.#keep(log, message);
     log.last = last;
     this.vacate(channel);
