@@ -26,8 +26,8 @@ const flags = Object.values(SETTINGS).map((setting) => ({
 
 function help(): string {
   const width = Math.max(...flags.map(({ flag }) => flag.length));
-  const lines = flags.map(({ flag, about, usual }) => {
-    return `  --${flag.padEnd(width)}  ${about}${usual === "" ? "" : ` (${usual})`}`;
+  const lines = flags.map(({ flag, about, default: fallback }) => {
+    return `  --${flag.padEnd(width)}  ${about}${fallback === "" ? "" : ` (${fallback})`}`;
   });
   return `Shoal ${version}: a WebSocket chat server. Every URL path is a channel.
 

@@ -57,7 +57,7 @@ export class Client implements Chat {
     this.#name = new Name(this.#names, emit, this.#unasked);
     this.#name.session = options.session;
     this.#inbox = new Inbox({
-      history: options.history ?? PAGE.usual,
+      history: options.history ?? PAGE.default,
       after: options.after,
       ask: this.#askPage,
       onFirst: (page) => emit("history", toPage(page)),

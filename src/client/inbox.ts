@@ -72,7 +72,7 @@ export class Inbox {
 
   #begin(): void {
     const { history, ask, onFirst } = this.#options;
-    const limit = Math.min(history, PAGE.most);
+    const limit = Math.min(history, PAGE.max);
     this.last = this.#tail;
     this.#begun = limit === 0;
     if (this.#begun) return;
@@ -88,7 +88,7 @@ export class Inbox {
   /** Asks for what came after the last message, and holds what arrives meanwhile. */
   #resume(held: ChainedMessage[]): void {
     this.#held = held;
-    this.#options.ask({ after: this.last, limit: PAGE.most }, (page) => {
+    this.#options.ask({ after: this.last, limit: PAGE.max }, (page) => {
       const { messages = [], gap, more } = page ?? {};
       const known = messages.length > 0 || this.#held?.some(({ id }) => id > this.last);
       if (gap === "true" && known !== true) this.#missed();

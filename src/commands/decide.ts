@@ -39,7 +39,7 @@ const NOTHING: Outcome = { do: "nothing" };
 const PRESENCE: Outcome = { do: "presence" };
 const FLOODING: Outcome = { do: "close", with: CLOSE.flooding };
 
-/** So many refusals within so many milliseconds are flooding. */
+/** This many rejections within this many milliseconds count as flooding. */
 const PATIENCE = { refusals: 100, ms: 10_000 };
 
 /**
@@ -122,8 +122,8 @@ function identify(
     : { do: "claim", name, session };
 }
 
-function history({ after, before, limit = PAGE.usual }: Command & { type: "history" }): Outcome {
-  return { do: "history", query: { after, before, limit: Math.min(limit, PAGE.most) } };
+function history({ after, before, limit = PAGE.default }: Command & { type: "history" }): Outcome {
+  return { do: "history", query: { after, before, limit: Math.min(limit, PAGE.max) } };
 }
 
 /** The outcome of a frame that exceeds the rate limit. */

@@ -1,8 +1,8 @@
 import type { HistoryQuery } from "../broker/broker.ts";
 import type { Channel } from "../node/channels.ts";
 
-/** Characters of all pages together. */
-const MOST = 8 * 1024 * 1024;
+/** Characters of all pages together, at most. */
+const MAX_SIZE = 8 * 1024 * 1024;
 
 interface Entry {
   readonly channel: Channel;
@@ -24,7 +24,7 @@ export class Pages {
 
   set(channel: Channel, query: HistoryQuery, frame: string): void {
     this.#size += frame.length;
-    if (this.#size > MOST) {
+    if (this.#size > MAX_SIZE) {
       this.#entries.clear();
       this.#size = frame.length;
     }

@@ -60,10 +60,10 @@ export interface EdgeParts {
 }
 
 /**
- * After so many heartbeat intervals without a sign of life a peer is dead. In seconds, what Bun takes
- * as a limit; it pings at half of it.
+ * A peer is dead after this many heartbeat intervals without a sign of life. Bun accepts this range of
+ * seconds as an idle timeout, and pings after half of it.
  */
-const IDLE = { intervals: 2, least: 8, most: 960 };
+const IDLE = { intervals: 2, min: 8, max: 960 };
 
 /**
  * The life of each socket, from its upgrade to its close. It hands frames to `decide`, and has what
@@ -98,7 +98,7 @@ export class WebSocketEdge {
       ...{ node, broker, sessions, log, allowance, turns: this.#turns },
     });
     const idle = Math.ceil(config.heartbeatInterval * IDLE.intervals);
-    const idleTimeout = Math.min(Math.max(idle, IDLE.least), IDLE.most);
+    const idleTimeout = Math.min(Math.max(idle, IDLE.min), IDLE.max);
     this.#deadAfter = idleTimeout * 1000;
     this.websocket = {
       data: {} as Peer,

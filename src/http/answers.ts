@@ -53,7 +53,7 @@ export function badMethod(): Response {
   });
 }
 
-/** To whoever may not connect now. @param retryAfter in seconds */
+/** For a client that may not connect now. @param retryAfter in seconds */
 export function tooMany(status: 429 | 503, text: string, retryAfter: number): Response {
   return sentence(status, text, { "Retry-After": String(retryAfter) });
 }
@@ -70,7 +70,7 @@ export function noChannel(): Response {
   return sentence(404, "This channel does not exist on this server. See the setting CHANNELS.");
 }
 
-/** To whoever comes while the server drains. */
+/** For a client that connects while the server drains. */
 export function stopping(): Response {
   return tooMany(503, "The server is stopping. Connect again in a moment.", 1);
 }

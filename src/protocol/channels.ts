@@ -17,7 +17,7 @@ export type ChannelId = { readonly id: string } | { readonly fault: PathFault };
  * id cannot fit once it is normalized, and must not be: sorting the marks of a long text takes
  * quadratic time.
  */
-const UNITS_MOST = 8;
+const MAX_UNITS = 8;
 /** More marks than any language puts on one letter (UAX #15, section 13: Stream-Safe text). */
 const TOO_MANY_MARKS = /\p{M}{31}/u;
 
@@ -52,7 +52,7 @@ export function channelOfPath(pathname: string): ChannelId {
 export function channelOf(text: string): ChannelId {
   let id = text.replace(EMOJI_STYLE, "");
   // Leaves room for the slash at the end.
-  if (id.length > UNITS_MOST * (CHANNEL_LIMIT + 1)) return { fault: "length" };
+  if (id.length > MAX_UNITS * (CHANNEL_LIMIT + 1)) return { fault: "length" };
   if (TOO_MANY_MARKS.test(id)) return { fault: "characters" };
   id = id.normalize("NFC");
   if (id.endsWith("/")) id = id.slice(0, -1);

@@ -16,7 +16,7 @@ export interface Name {
 }
 
 /** UTF-16 code units from which NFKC can make one code point, at most (UAX #15, section 9). */
-const UNITS_MOST = 8;
+const MAX_UNITS = 8;
 const VARIATION_SELECTOR = /\p{Variation_Selector}/gu;
 const ASCII = /^[ -~]+$/;
 const UNFIT_FOR_NAME = /[\p{C}\p{Zl}\p{Zp}]/u;
@@ -65,7 +65,7 @@ function onlyScripts(scripts: string[]): RegExp {
  */
 export function nameOf(wanted: string): Name | undefined {
   const bare = singleSpaces(wanted.replace(VARIATION_SELECTOR, ""));
-  if (bare.length > UNITS_MOST * NAME_LIMIT) return undefined;
+  if (bare.length > MAX_UNITS * NAME_LIMIT) return undefined;
   const shown = singleSpaces(bare.normalize("NFKC"));
   // Most names are ASCII, which no rule but the length concerns.
   if (!fits(shown, NAME_LIMIT) || !(ASCII.test(shown) || isShowable(shown))) return undefined;

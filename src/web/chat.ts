@@ -48,7 +48,7 @@ class ChatPage {
     this.#alerts = createAlerts(channel);
     this.#unread = createUnread(store.seen(channel));
     const session = store.identity(channel)?.session;
-    const chat = connect(socketUrl(location), { presence: true, history: PAGE.usual, session });
+    const chat = connect(socketUrl(location), { presence: true, history: PAGE.default, session });
     this.#chat = chat;
     this.#list = this.#makeList();
     this.#older = new Older(chat, (entries) => {

@@ -36,7 +36,7 @@ export class Older {
     this.#add([]);
     let older: Entry[] = [];
     try {
-      const page = await this.#chat.history({ before, limit: PAGE.usual });
+      const page = await this.#chat.history({ before, limit: PAGE.default });
       this.more = page.more && page.messages.length > 0;
       older = page.messages.map(entryOf);
     } catch (error) {

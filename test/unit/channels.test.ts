@@ -62,7 +62,7 @@ describe("channelOfPath", () => {
     ["/%2D/health", "reserved"],
     ["/-%2Fhealth", "reserved"],
     [`/${"x".repeat(CHANNEL_LIMIT + 1)}`, "length"],
-  ])("%s is none: %s", (path, fault) => {
+  ])("rejects %s: %s", (path, fault) => {
     expect(channelOfPath(path)).toEqual({ fault } as never);
   });
 

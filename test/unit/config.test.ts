@@ -101,8 +101,8 @@ describe("the documentation of the settings", () => {
   const read = (name: string) => Bun.file(join(import.meta.dir, "../..", name)).text();
 
   test(".env.example lists every setting with its description and default", async () => {
-    const expected = Object.values(SETTINGS).map(({ variable, usual, about }) => {
-      return `# ${about[0]!.toUpperCase()}${about.slice(1)}.\n${usual === "" ? "# " : ""}${variable}=${usual}\n`;
+    const expected = Object.values(SETTINGS).map(({ variable, default: fallback, about }) => {
+      return `# ${about[0]!.toUpperCase()}${about.slice(1)}.\n${fallback === "" ? "# " : ""}${variable}=${fallback}\n`;
     });
     expect(await read(".env.example")).toEndWith(`\n\n${expected.join("\n")}`);
   });
@@ -110,8 +110,8 @@ describe("the documentation of the settings", () => {
   test("docs/configuration.md lists every setting with its default and description", async () => {
     const rows = [...(await read("docs/configuration.md")).matchAll(/^\| `([A-Z_]+)` .*$/gm)];
     const cells = rows.map(([row]) => row.split("|").map((cell) => cell.trim()));
-    const expected = Object.values(SETTINGS).map(({ variable, usual, about }) => {
-      return ["", `\`${variable}\``, usual === "" ? "none" : `\`${usual}\``, about, ""];
+    const expected = Object.values(SETTINGS).map(({ variable, default: fallback, about }) => {
+      return ["", `\`${variable}\``, fallback === "" ? "none" : `\`${fallback}\``, about, ""];
     });
     expect(cells).toEqual(expected);
   });

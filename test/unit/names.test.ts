@@ -70,7 +70,7 @@ describe("nameOf", () => {
     ["Cyrillic with Greek", "Иλ"],
     ["two others with Latin", "שαbמحم"],
     ["Arabic with Hebrew", "محשל"],
-  ])("%s is no name", (_, wanted) => {
+  ])("rejects %s", (_, wanted) => {
     expect(nameOf(wanted)).toBeUndefined();
   });
 

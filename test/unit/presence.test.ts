@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { type PresenceChange, ROSTER_MOST } from "../../src/broker/broker.ts";
+import { type PresenceChange, MAX_ROSTER } from "../../src/broker/broker.ts";
 import { GATHER, NAMES_AGAIN, Presence } from "../../src/node/presence.ts";
 
 interface Frame {
@@ -48,7 +48,7 @@ function channel(later = false) {
   const presence = new Presence<Watcher>(new Map(), {
     roster(_, answer) {
       rosters++;
-      const names = truth.names.size <= ROSTER_MOST ? [...truth.names] : undefined;
+      const names = truth.names.size <= MAX_ROSTER ? [...truth.names] : undefined;
       const roster = { count: truth.count, named: truth.names.size, names };
       tell(() => answer(roster));
     },
@@ -161,16 +161,16 @@ test("with more than 1,000 names only the count is told, until there are 900 aga
   const chat = channel();
   const watcher = new Watcher();
   chat.ask(watcher);
-  for (let n = 0; n < ROSTER_MOST; n++) chat.change({ joined: `n${n}`, count: n });
+  for (let n = 0; n < MAX_ROSTER; n++) chat.change({ joined: `n${n}`, count: n });
   chat.pass(GATHER);
-  expect(watcher.names?.size).toBe(ROSTER_MOST);
+  expect(watcher.names?.size).toBe(MAX_ROSTER);
   chat.change({ joined: "one more" });
   chat.pass(GATHER);
   expect(watcher.names).toBeUndefined();
   const late = new Watcher();
   chat.ask(late);
   expect(late.names).toBeUndefined();
-  const gone = [...chat.truth.names].slice(0, ROSTER_MOST + 1 - NAMES_AGAIN);
+  const gone = [...chat.truth.names].slice(0, MAX_ROSTER + 1 - NAMES_AGAIN);
   for (const name of gone) {
     chat.pass(GATHER);
     expect(watcher.names).toBeUndefined();
@@ -217,7 +217,7 @@ test("newcomers who ask between two changes cost one roster", () => {
 
 test("where only the count is told, those who ask cost no roster", () => {
   const chat = channel();
-  for (let n = 0; n <= ROSTER_MOST; n++) chat.change({ joined: `n${n}`, count: n + 1 });
+  for (let n = 0; n <= MAX_ROSTER; n++) chat.change({ joined: `n${n}`, count: n + 1 });
   chat.ask(new Watcher());
   const before = chat.rosters();
   for (let n = 0; n < 10; n++) {
