@@ -1,10 +1,13 @@
 import { LOG_LEVELS } from "./log.ts";
+import { blockListOf, PROXY_HEADERS } from "./auth/address.ts";
+import { channelsOf } from "./auth/channels.ts";
+import { originsOf } from "./auth/origins.ts";
 
 /** One setting: how to parse it, and the words that describe it. */
 interface Setting<T> {
   readonly variable: string;
   /** The default, as it would stand in the environment; "" for none. */
-  readonly usual: string;
+  readonly default: string;
   /** One line for --help, .env.example and docs/configuration.md. */
   readonly about: string;
   /** The values that it accepts, to complete "… must be". */
@@ -16,99 +19,157 @@ interface Setting<T> {
 export const SETTINGS = {
   port: {
     variable: "PORT",
-    usual: "6060",
+    default: "6060",
     about: "port to listen on; 0 picks a free one",
     ...integer(0, 65_535),
   },
   host: {
     variable: "HOST",
-    usual: "0.0.0.0",
+    default: "0.0.0.0",
     about: "address to listen on; with 127.0.0.1, only this machine can connect",
     allowed: "a host name or an IP address",
     read: (text) => (/^[\w.:%-]+$/.test(text) ? text : undefined),
   },
   tlsCert: {
     variable: "TLS_CERT",
-    usual: "",
+    default: "",
     about: "certificate chain (PEM file); with TLS_KEY, the server speaks https and wss",
     ...anyText("the path of a PEM file"),
   },
   tlsKey: {
     variable: "TLS_KEY",
-    usual: "",
+    default: "",
     about: "private key for TLS_CERT (PEM file)",
     ...anyText("the path of a PEM file"),
   },
   heartbeatInterval: {
     variable: "HEARTBEAT_INTERVAL",
-    usual: "30",
+    default: "30",
     about: "seconds between two heartbeats; fractions are allowed",
     ...decimal(0.01, 86_400),
   },
   textLimit: {
     variable: "TEXT_LIMIT",
-    usual: "2000",
+    default: "2000",
     about: "maximum characters (code points) in a message",
     ...integer(1, 1_000_000),
   },
   messageRate: {
     variable: "MESSAGE_RATE",
-    usual: "10",
+    default: "10",
     about: "frames per second that one connection may send over time; 0 turns the limit off",
     ...decimal(0, 1_000_000),
   },
   messageBurst: {
     variable: "MESSAGE_BURST",
-    usual: "50",
+    default: "50",
     about: "frames that one connection may send at once",
     ...integer(1, 1_000_000),
   },
+  ipConnections: {
+    variable: "IP_CONNECTIONS",
+    default: "1000",
+    about: "open connections per address (IPv6: per /64); 0 turns the limit off",
+    ...integer(0, 1_000_000),
+  },
+  ipConnectionRate: {
+    variable: "IP_CONNECTION_RATE",
+    default: "10",
+    about: "new connections per second from one address over time; 0 turns the limit off",
+    ...decimal(0, 1_000_000),
+  },
+  ipConnectionBurst: {
+    variable: "IP_CONNECTION_BURST",
+    default: "1000",
+    about: "new connections at once from one address",
+    ...integer(1, 1_000_000),
+  },
+  ipMessageRate: {
+    variable: "IP_MESSAGE_RATE",
+    default: "100",
+    about: "messages per second from one address over time; 0 turns the limit off",
+    ...decimal(0, 1_000_000),
+  },
+  ipMessageBurst: {
+    variable: "IP_MESSAGE_BURST",
+    default: "1000",
+    about: "messages at once from one address",
+    ...integer(1, 1_000_000),
+  },
+  trustedProxies: {
+    variable: "TRUSTED_PROXIES",
+    default: "127.0.0.0/8,::1",
+    about: "addresses and networks of proxies whose PROXY_HEADER names the client",
+    allowed: "addresses or networks (CIDR) with commas between them",
+    read: blockListOf,
+  },
+  proxyHeader: {
+    variable: "PROXY_HEADER",
+    default: "x-forwarded-for",
+    about: "header in which a proxy names the client: x-forwarded-for, forwarded or x-real-ip",
+    allowed: "x-forwarded-for, forwarded or x-real-ip",
+    read: (text) => PROXY_HEADERS.find((header) => header === text.toLowerCase()),
+  },
+  origins: {
+    variable: "ORIGINS",
+    default: "*",
+    about: "websites whose pages may connect, like https://my.site,https://*.my.site; * for all",
+    allowed: "* or origins like https://my.site or https://*.my.site with commas between them",
+    read: originsOf,
+  },
+  channels: {
+    variable: "CHANNELS",
+    default: "*",
+    about: "channels that exist, like fishing,team/*; * for all",
+    allowed: "channels with commas between them, where * stands for anything",
+    read: channelsOf,
+  },
   sendBuffer: {
     variable: "SEND_BUFFER",
-    usual: "1048576",
+    default: "1048576",
     about: "bytes that may queue up for a slow reader before it is disconnected",
     ...integer(1024, 1_073_741_824),
   },
   fanoutWindow: {
     variable: "FANOUT_WINDOW",
-    usual: "22",
+    default: "22",
     about: "milliseconds for which a large, busy channel batches its messages; 0 turns this off",
     ...decimal(0, 1000),
   },
   historyLimit: {
     variable: "HISTORY_LIMIT",
-    usual: "100",
+    default: "100",
     about: "messages kept per channel, for clients that come back; 0 keeps none",
     ...integer(0, 1_000_000),
   },
   historyTtl: {
     variable: "HISTORY_TTL",
-    usual: "3600",
+    default: "3600",
     about: "seconds that an empty channel is remembered",
     ...decimal(0, 31_536_000),
   },
   historyMemory: {
     variable: "HISTORY_MEMORY",
-    usual: "67108864",
+    default: "67108864",
     about: "bytes of memory that all kept messages together may use",
     ...integer(0, 1_099_511_627_776),
   },
   sessionGrace: {
     variable: "SESSION_GRACE",
-    usual: "30",
+    default: "30",
     about:
       "seconds that a name stays reserved for a shoal.v1 client whose connection broke; 0 reserves none",
     ...decimal(0, 86_400),
   },
   database: {
     variable: "DATABASE",
-    usual: "",
+    default: "",
     about: "SQLite file that keeps messages and names across restarts; without one, memory only",
     ...anyText("the path of a file"),
   },
   logLevel: {
     variable: "LOG_LEVEL",
-    usual: "info",
+    default: "info",
     about: "lowest level to log: debug, info, warn, error or silent",
     allowed: "debug, info, warn, error or silent",
     read: (text) => LOG_LEVELS.find((level) => level === text),
@@ -154,8 +215,8 @@ export function readConfig(
 ): { readonly config: Config } | { readonly faults: readonly string[] } {
   const faults: string[] = [];
   const values: Record<string, unknown> = {};
-  for (const [key, { variable, usual, allowed, read }] of Object.entries(SETTINGS)) {
-    const text = env[variable]?.trim() || usual;
+  for (const [key, { variable, default: fallback, allowed, read }] of Object.entries(SETTINGS)) {
+    const text = env[variable]?.trim() || fallback;
     const value = read(text);
     if (value === undefined) {
       faults.push(`${variable} is ${JSON.stringify(text)}, but must be ${allowed}.`);
@@ -173,25 +234,6 @@ export function readConfig(
     }
   }
   return faults.length > 0 ? { faults } : { config: Object.freeze(config) };
-}
-
-/** The files in the current folder from which Bun may read variables. */
-export const ENV_FILES = ["", ".development", ".production", ".test"].flatMap((mode) => [
-  `.env${mode}`,
-  `.env${mode}.local`,
-]);
-
-/**
- * Bun ignores a file in UTF-16, which editors and shells on Windows write, without a word.
- *
- * @param head the first bytes of the file
- * @returns what to do, if it is not UTF-8 text
- */
-export function envFileFault(name: string, head: Uint8Array): string | undefined {
-  const mark = `${head[0]} ${head[1]}`;
-  // Without a mark, UTF-16 shows by the zero byte of each character of ASCII.
-  if (mark !== "255 254" && mark !== "254 255" && !head.includes(0)) return undefined;
-  return `${name} is not UTF-8 text, so its settings would be ignored. Save it as UTF-8.`;
 }
 
 /** The ports that browsers refuse to connect to (Fetch standard, "port blocking"). */

@@ -1,11 +1,11 @@
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { version } from "../package.json";
-import { bench } from "./client/bench.ts";
-import { chat } from "./client/terminal.ts";
-import { ENV_FILES, envFileFault, isBadPort, readConfig, SETTINGS } from "./config.ts";
+import { isBadPort, readConfig, SETTINGS } from "./config.ts";
+import { ENV_FILES, envFileFault } from "./env-files.ts";
 import { createLog } from "./log.ts";
 import { createServer, type ServerData, type ShoalServer } from "./server.ts";
+import { chat } from "./terminal/terminal.ts";
 
 /** The commands and the signals. The environment and the arguments are read only here. */
 
@@ -27,14 +27,13 @@ const flags = Object.values(SETTINGS).map((setting) => ({
 
 function help(): string {
   const width = Math.max(...flags.map(({ flag }) => flag.length));
-  const lines = flags.map(({ flag, about, usual }) => {
-    return `  --${flag.padEnd(width)}  ${about}${usual === "" ? "" : ` (${usual})`}`;
+  const lines = flags.map(({ flag, about, default: fallback }) => {
+    return `  --${flag.padEnd(width)}  ${about}${fallback === "" ? "" : ` (${fallback})`}`;
   });
   return `Shoal ${version}: a WebSocket chat server. Every URL path is a channel.
 
 Usage: shoal [serve] [options]
        shoal chat URL [--name NAME] [--json]    talks from a terminal or a pipe
-       shoal bench URL [options]                loads a server of yours; see shoal bench --help
 
 ${lines.join("\n")}
   --${"help".padEnd(width)}  this text
@@ -124,15 +123,6 @@ async function serve(args: string[]): Promise<void> {
   } catch (error) {
     return stop(1, `cannot start: ${(error as Error).message}`);
   }
-  const { url, port } = server;
-  if (hot.data === undefined) {
-    log.info("listening", { url: url.href });
-    if (isBadPort(port)) {
-      const advice = "browsers refuse to connect to this port; other clients do not";
-      log.warn("bad port", { port, advice });
-    }
-  }
-
   let stopping = false;
   function onSignal(signal: NodeJS.Signals): void {
     if (stopping) process.exit(1);
@@ -148,6 +138,16 @@ async function serve(args: string[]): Promise<void> {
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
   process.stdout.on("error", onLogGone);
 
+  // Whoever reads this may send a signal at once.
+  const { url, port } = server;
+  if (hot.data === undefined) {
+    log.info("listening", { url: url.href });
+    if (isBadPort(port)) {
+      const advice = "browsers refuse to connect to this port; other clients do not";
+      log.warn("bad port", { port, advice });
+    }
+  }
+
   hot.data = server.data;
   hot.dispose = () => {
     server.dispose();
@@ -161,8 +161,6 @@ if (args[0] === "chat") {
   const { stdin, stdout, env } = process;
   const colours = !env.NO_COLOR && env.TERM !== "dumb";
   process.exit(await chat(args.slice(1), { stdin, stdout, say, colours }));
-} else if (args[0] === "bench") {
-  process.exit(await bench(args.slice(1), { print: console.log, say }));
 } else {
   await serve(args);
 }

@@ -89,6 +89,7 @@ export async function createServer(
     if (clock() - renewed < RENEW) return;
     renewed = clock();
     broker.renew();
+    edge.renew();
     const status = broker.status();
     if (status.state === "broken") options.onBroken?.(status.reason);
   }
@@ -129,7 +130,10 @@ async function listen(
     // Without it, a server that is not for development silently shares a port that is taken.
     reusePort: false,
     fetch: (request: Request, server: Server<Peer>) =>
-      route(request, (channel) => edge.upgrade(request, server, channel)),
+      route(request, {
+        upgrade: (channel) => edge.upgrade(request, server, channel),
+        refusal: (channel) => edge.refusal(request, channel),
+      }),
     error(error: unknown) {
       log.error("request failed", { error: describe(error) });
       return failed();

@@ -39,7 +39,7 @@ const args = fast ? rest : Bun.argv.slice(2);
 
 /** Whether these tests are going to run, as far as the arguments tell. */
 function selected(tests: readonly string[]): boolean {
-  const paths = args.filter((arg) => !arg.startsWith("-"));
+  const paths = args.filter((arg) => arg.startsWith("test") || arg.startsWith("./"));
   if (paths.length === 0) return !fast;
   return tests.some((test) => paths.some((path) => test.includes(path) || path.includes(test)));
 }

@@ -123,7 +123,7 @@ export interface PresenceChange {
 }
 
 /** More names than this are counted, but not listed. */
-export const ROSTER_MOST = 1000;
+export const MAX_ROSTER = 1000;
 
 /** Everyone in a channel. */
 export interface Roster {
@@ -131,7 +131,7 @@ export interface Roster {
   readonly count: number;
   /** How many names are taken. */
   readonly named: number;
-  /** All of them as they are shown; undefined if there are more than {@link ROSTER_MOST}. */
+  /** All of them as they are shown; undefined if there are more than {@link MAX_ROSTER}. */
   readonly names: readonly string[] | undefined;
 }
 

@@ -1,8 +1,8 @@
 /** What the client library offers: see connect() in client.ts. */
 
 /**
- * Where a chat stands: "connecting"; "open", in its channel; "waiting" for the next try to connect;
- * "offline", as the browser says (it goes on trying); or "closed" for good by close().
+ * The state of a chat: "connecting"; "open", in its channel; "waiting" for the next attempt to
+ * connect; "offline", according to the browser (attempts continue); or "closed" for good by close().
  */
 export type ChatState = "connecting" | "open" | "waiting" | "offline" | "closed";
 
@@ -12,39 +12,39 @@ export interface ChatMessage {
   user: string;
   /** Unix time in seconds. */
   timestamp: number;
-  /** Microseconds since the epoch, rising within a channel. None on the plain protocol. */
+  /** Microseconds since the epoch, rising within a channel. Missing on the plain protocol. */
   id?: number;
-  /** The id before it in its channel; 0 where there is none. None on the plain protocol. */
+  /** The id before it in its channel; 0: none. Missing on the plain protocol. */
   prev?: number;
-  /** On a message that this client has sent: what send() has returned. */
+  /** On a message that this client sent: the ref that send() returned. */
   ref?: string;
-  /** Whether it comes late, from the history: mostly since there was no connection when it was said. */
+  /** Whether it comes late, from the history: mostly because the connection was lost. */
   missed?: true;
 }
 
 export interface StateEvent {
   state: ChatState;
-  /** When the next try to connect is due, as of `Date.now()`; while "waiting" or "offline". */
+  /** When the next attempt is due, like `Date.now()`; while "waiting" or "offline". */
   retryAt?: number;
   /** Why there is no connection: the server is "stopping", or it was "lost" or never made. */
   reason?: "stopping" | "lost";
-  /** Whether the server speaks the plain protocol alone: no ids, no acks, no history. */
+  /** Whether the server only speaks the plain protocol: no ids, no acks, no history. */
   plain: boolean;
 }
 
-/** Who is in the channel: always the whole picture. */
+/** Who is in the channel: always the full roster. */
 export interface PresenceEvent {
-  /** Connections, those without a name too. */
+  /** Connections, with and without a name. */
   count: number;
-  /** undefined: too many to name. */
+  /** undefined: too many to list. */
   names: string[] | undefined;
 }
 
-/** Messages are missing here, and the server does not have them any more. */
+/** Messages are missing here, and the server no longer has them. */
 export interface GapEvent {
-  /** The last id before the gap; 0 where none is known. */
+  /** The last id before the gap; 0 if unknown. */
   after: number;
-  /** The first id after it, where one is known. */
+  /** The first id after the gap, if known. */
   next?: number;
 }
 
@@ -52,14 +52,14 @@ export interface ChatError {
   code: string;
   /** A sentence for people. */
   message: string;
-  /** Of the message that was refused. */
+  /** The ref of the message that was rejected. */
   ref?: string;
 }
 
 /** The answer to identify(). `user` is the name as the server shows it. */
 export type Identified = { ok: true; user: string } | { ok: false; code: string; message: string };
 
-/** What became of a message. `id` is missing on the plain protocol. */
+/** The outcome of a message. `id` is missing on the plain protocol. */
 export type Sent = { ok: true; id?: number } | { ok: false; code: string; message: string };
 
 export interface HistoryQuery {
@@ -67,33 +67,33 @@ export interface HistoryQuery {
   before?: number;
   /** Only messages after this id: the oldest of them. Not together with `before`. */
   after?: number;
-  /** Messages at most, 1 to 200; usually 50. */
+  /** Messages at most, 1 to 200; default: 50. */
   limit?: number;
 }
 
-/** Messages as they were said, oldest first. */
+/** Messages, oldest first. */
 export interface HistoryPage {
   messages: ChatMessage[];
   /** Whether messages are missing between `after` and these. */
   gap: boolean;
-  /** Whether there are more in the direction that was asked for. */
+  /** Whether there are more in the requested direction. */
   more: boolean;
 }
 
 export interface ChatOptions {
-  /** The session of an earlier chat, as its "session" event told it. It is a secret. */
+  /** The session of an earlier chat, from its "session" event. It is a secret. */
   session?: string | undefined;
   /** A name to take at once. */
   name?: string | undefined;
-  /** How many of the newest messages to begin with, 0 to 200; usually 50. */
+  /** How many of the newest messages to start with, 0 to 200; default: 50. */
   history?: number;
-  /** Begins with the messages after this id, as "message" events, and with no "history" event. */
+  /** Starts with the messages after this id, as "message" events, without a "history" event. */
   after?: number;
-  /** Whether to be told who is in the channel; usually not. */
+  /** Whether to receive presence events; default: false. */
   presence?: boolean;
-  /** Instead of the global WebSocket. */
+  /** Replaces the global WebSocket. */
   webSocket?: typeof WebSocket;
-  /** Instead of Math.random: at least 0, below 1. */
+  /** Replaces Math.random: at least 0, below 1. */
   random?: () => number;
 }
 
@@ -104,52 +104,52 @@ export interface ChatEvents {
   presence: PresenceEvent;
   state: StateEvent;
   gap: GapEvent;
-  /** Something was refused that nobody awaits the answer of, or a message was refused for good. */
+  /** A message was rejected for good, or something that no call is waiting for. */
   error: ChatError;
-  /** Another connection with this session took the name. It is not taken back. */
+  /** Another connection with this session took the name. The client does not take it back. */
   replaced: { message: string };
-  /** The name has changed, or is gone. It stays while the connection is being made again. */
+  /** The name has changed, or is gone. Reconnecting does not change it. */
   identity: { user: string | undefined };
-  /** The session to keep for the next chat. */
+  /** The session to save for the next chat. */
   session: { session: string };
-  /** The server's settings: code points in a message, frames a second and at once, kept messages. */
+  /** The server's limits: code points in a message, frames a second and at once, stored messages. */
   limits: { text: number; rate: number; burst: number; history: number };
 }
 
 /** One person's place in one channel, over as many connections as it takes. */
 export interface Chat {
   readonly state: ChatState;
-  /** One's own name as the server shows it. */
+  /** Your name, as the server shows it. */
   readonly user: string | undefined;
   /** The id of the last message that was delivered; 0 before any. */
   readonly last: number;
   readonly session: string | undefined;
-  /** Whether the server speaks the plain protocol alone. */
+  /** Whether the server only speaks the plain protocol. */
   readonly plain: boolean;
-  /** Calls the listener at each event of this name. @returns a function that ends it */
+  /** Calls the listener for each event of this kind. @returns a function that removes it */
   on<K extends keyof ChatEvents>(event: K, listener: (event: ChatEvents[K]) => void): () => void;
   /**
-   * Asks for a name, or for another one; waits for a connection if there is none. A name that this
-   * session holds elsewhere is taken over from there.
+   * Takes a name, or changes it; waits for a connection if there is none. A name that this session
+   * has on another connection is taken over from there.
    *
-   * @returns the server's answer; codes among others: name_taken, name_invalid, closed
+   * @returns the server's answer; codes include name_taken, name_invalid and closed
    */
   identify(name: string): Promise<Identified>;
   /**
-   * Says something. Messages go out one after the other, and again after a lost connection, until
-   * the server has acknowledged or refused each. Without a name they are refused; if the name was
-   * lost to another, they wait for the next one.
+   * Sends a message. Messages go out one after the other, and again after a lost connection, until
+   * the server has acknowledged or rejected each. Without a name they are rejected; if someone else
+   * took the name, they wait for the next one.
    *
-   * @returns what the message is known by, and what became of it; codes among others:
-   *   not_identified, text_too_long, text_blank, closed
+   * @returns the message's ref and its outcome; codes include not_identified, text_too_long,
+   *   text_blank and closed
    */
   send(text: string): { readonly ref: string; readonly sent: Promise<Sent> };
-  /** Gives the name up. Messages still on their way are then refused. */
+  /** Gives up the name. Messages that still wait are then rejected. */
   leave(): Promise<void>;
   /**
    * A page of the channel's history; an empty one on the plain protocol.
    *
-   * @throws Error where the query is refused, or the chat is closed
+   * @throws Error if the query is rejected or the chat is closed
    */
   history(query: HistoryQuery): Promise<HistoryPage>;
   /** Ends the chat for good. */

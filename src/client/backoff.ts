@@ -1,13 +1,13 @@
-/** Milliseconds: the least wait, the range of the first one, and the range at most. */
+/** Milliseconds: the shortest wait, the first range, and the largest range. */
 const LEAST = 100;
 const FIRST = 1000;
 const MOST = 30_000;
 
 /**
- * How long to wait before the next try: anywhere in a range that doubles with each try, so that
- * those who were cut off together do not come back together.
+ * How long to wait before the next attempt: anywhere in a range that doubles with each attempt, so
+ * that clients that were disconnected together do not return together.
  *
- * @param tries how many have failed before
+ * @param tries how many attempts have failed
  * @param random at least 0, below 1
  * @returns milliseconds
  */

@@ -18,7 +18,7 @@ export function createEvents(): Events {
         try {
           (listener as (event: ChatEvents[K]) => void)(value);
         } catch (error) {
-          // A listener's fault is reported, and does not disturb the chat.
+          // Report a listener's error without disturbing the chat.
           queueMicrotask(() => {
             throw error;
           });

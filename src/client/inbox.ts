@@ -1,149 +1,122 @@
 import type { GapEvent } from "./api.ts";
-import type { HistoryFrame, MessageFields } from "./frames.ts";
-
-/** Puts together what a channel says: each message once and in order, and every gap told. */
+import { PAGE } from "../protocol/limits.ts";
+import type { HistoryFrame, MessageFields } from "../protocol/outbound.ts";
 
 export type ChainedMessage = Required<MessageFields>;
-
-/**
- * What to do with the next message, by the chain that ids and prevs make.
- *
- * @param last the id of the last message that was delivered; 0 before any
- */
-export function judge(
-  last: number,
-  message: { readonly id: number; readonly prev: number },
-): "deliver" | "double" | "gap" {
-  if (message.id <= last) return "double";
-  return message.prev === last ? "deliver" : "gap";
-}
-
-export interface Inbox {
-  /** The id of the last message that was delivered; 0 before any. */
-  readonly last: number;
-  /**
-   * A connection is in its channel: begins, or goes on where the one before has ended.
-   *
-   * @param tail the channel's last id, or undefined on the plain protocol
-   */
-  enter(tail: number | undefined): void;
-  /** A message came. */
-  message(fields: MessageFields): void;
-}
 
 export interface InboxOptions {
   /** How many messages to begin with. */
   readonly history: number;
   /** The id after which to begin, instead. */
   readonly after: number | undefined;
-  /** Asks for a page of history; the answer is undefined where that was refused for good. */
-  readonly ask: (query: PageQuery, then: (page: HistoryFrame | undefined) => void) => void;
+  /** Asks for a page of history; the answer is undefined if it was rejected for good. */
+  readonly ask: (query: PageQuery, then: (page?: HistoryFrame) => void) => void;
   readonly onFirst: (page: HistoryFrame) => void;
-  /** @param missed whether it is one that the server had to be asked for */
+  /** @param missed whether the server had to be asked for it */
   readonly onMessage: (fields: MessageFields, missed: boolean) => void;
   readonly onGap: (gap: GapEvent) => void;
 }
 
-interface PageQuery {
+export interface PageQuery {
   readonly after?: number;
   readonly limit: number;
 }
 
-/** Most messages in a page. */
-const PAGE = 200;
+/** Puts together what a channel says: each message once and in order, and every gap reported. */
+export class Inbox {
+  /** The id of the last message that was delivered; 0 before any. */
+  last = 0;
+  readonly #options: InboxOptions;
+  #plain = false;
+  /** Whether the first messages have arrived. */
+  #begun = false;
+  /** The channel's last id, as far as this connection knows. */
+  #tail = 0;
+  /** Messages that arrived while those before them are awaited. */
+  #held: ChainedMessage[] | undefined;
 
-export function createInbox(options: InboxOptions): Inbox {
-  const { ask, onFirst, onMessage, onGap } = options;
-  let plain = false;
-  /** Whether the first messages have come. */
-  let begun = false;
-  let last = 0;
-  /** The channel's last id, as far as this connection has told. */
-  let tail = 0;
-  /** Messages that came while those before them are awaited. */
-  let held: ChainedMessage[] | undefined;
+  constructor(options: InboxOptions) {
+    this.#options = options;
+  }
 
-  function enter(known: number | undefined): void {
-    const wasPlain = plain;
-    plain = known === undefined;
-    tail = known ?? 0;
-    held = undefined;
-    if (begun && (plain || wasPlain)) missed();
-    else if (plain) begun = true;
-    else if (begun) goOn();
-    else if (options.after === undefined) begin();
-    else {
-      begun = true;
-      last = options.after;
-      goOn();
+  /**
+   * A connection is in its channel: starts, or continues where the one before ended.
+   *
+   * @param tail the channel's last id, or undefined on the plain protocol
+   */
+  enter(tail: number | undefined): void {
+    const { after } = this.#options;
+    const wasPlain = this.#plain;
+    this.#plain = tail === undefined;
+    this.#tail = tail ?? 0;
+    this.#held = undefined;
+    if (this.#begun && (this.#plain || wasPlain)) return this.#missed();
+    if (!this.#begun && !this.#plain) {
+      if (after === undefined) return this.#begin();
+      this.last = after;
     }
+    this.#begun = true;
+    if (!this.#plain && this.last !== this.#tail) this.#resume([]);
   }
 
-  function goOn(): void {
-    if (last !== tail) resume([]);
+  /** A message arrived. */
+  message(fields: MessageFields): void {
+    if (this.#plain) return this.#options.onMessage(fields, false);
+    const message = fields as ChainedMessage;
+    this.#tail = message.id;
+    if (this.#held !== undefined) this.#held.push(message);
+    // What is missing may still be in the history.
+    else if (message.id > this.last && message.prev !== this.last) this.#resume([message]);
+    else this.#take(message);
   }
 
-  function begin(): void {
-    last = tail;
-    const limit = Math.min(options.history, PAGE);
-    begun = limit === 0;
-    if (begun) return;
-    held = [];
+  #begin(): void {
+    const { history, ask, onFirst } = this.#options;
+    const limit = Math.min(history, PAGE.max);
+    this.last = this.#tail;
+    this.#begun = limit === 0;
+    if (this.#begun) return;
+    this.#held = [];
     ask({ limit }, (page) => {
-      begun = true;
-      last = Math.max(last, page?.messages.at(-1)?.id ?? 0);
+      this.#begun = true;
+      this.last = Math.max(this.last, page?.messages.at(-1)?.id ?? 0);
       if (page !== undefined) onFirst(page);
-      letGo();
+      this.#release();
     });
   }
 
-  /** Asks for what came after the last message, and holds what comes meanwhile. */
-  function resume(come: ChainedMessage[]): void {
-    held = come;
-    ask({ after: last, limit: PAGE }, (page) => {
+  /** Asks for what came after the last message, and holds what arrives meanwhile. */
+  #resume(held: ChainedMessage[]): void {
+    this.#held = held;
+    this.#options.ask({ after: this.last, limit: PAGE.max }, (page) => {
       const { messages = [], gap, more } = page ?? {};
-      const known = messages.length > 0 || held?.some(({ id }) => id > last);
-      if (gap === "true" && known !== true) missed();
-      for (const message of messages) take(message, true);
-      if (messages.length > 0 && more === "true") resume(held ?? []);
-      else letGo();
+      const known = messages.length > 0 || this.#held?.some(({ id }) => id > this.last);
+      if (gap === "true" && known !== true) this.#missed();
+      for (const message of messages) this.#take(message, true);
+      if (messages.length > 0 && more === "true") this.#resume(this.#held ?? []);
+      else this.#release();
     });
   }
 
-  function letGo(): void {
-    const come = held ?? [];
-    held = undefined;
-    for (const message of come) take(message);
+  #release(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const message of held) this.#take(message);
   }
 
-  /** The next of the chain, or what comes in its place. */
-  function take(message: ChainedMessage, missed = false): void {
-    const verdict = judge(last, message);
-    if (verdict === "double") return;
-    if (verdict === "gap") onGap({ after: last, next: message.id });
-    last = message.id;
-    onMessage(message, missed);
+  /** Delivers a message unless it is a duplicate, and reports a gap before it. */
+  #take(message: ChainedMessage, missed = false): void {
+    if (message.id <= this.last) return;
+    if (message.prev !== this.last) {
+      this.#options.onGap({ after: this.last, next: message.id });
+    }
+    this.last = message.id;
+    this.#options.onMessage(message, missed);
   }
 
-  /** Messages are missing up to the last that is known of. */
-  function missed(): void {
-    onGap({ after: last });
-    last = tail;
+  /** Messages are missing, up to the last one that is known of. */
+  #missed(): void {
+    this.#options.onGap({ after: this.last });
+    this.last = this.#tail;
   }
-
-  return {
-    get last() {
-      return last;
-    },
-    enter,
-    message(fields) {
-      if (plain) return onMessage(fields, false);
-      const message = fields as ChainedMessage;
-      tail = message.id;
-      if (held !== undefined) held.push(message);
-      else if (judge(last, message) !== "gap") take(message);
-      // What is missing may still be in the history.
-      else resume([message]);
-    },
-  };
 }

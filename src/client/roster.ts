@@ -1,15 +1,11 @@
 import type { PresenceEvent } from "./api.ts";
+import type { PresenceFrame } from "../protocol/outbound.ts";
 
-/** A presence frame: with `names` the whole, with `joined` and `left` a change, else a count. */
-export interface PresenceFrame {
-  readonly count: number;
-  readonly names?: readonly string[];
-  readonly joined?: readonly string[];
-  readonly left?: readonly string[];
-}
+/** Of a presence frame: the full roster in `names`, a change in `joined` and `left`, or a count. */
+type Presence = Omit<PresenceFrame, "type">;
 
-/** Who is in the channel, by what was known before and what a frame tells. */
-export function roster(known: PresenceEvent | undefined, frame: PresenceFrame): PresenceEvent {
+/** Who is in the channel, after a frame. @param known who was there before */
+export function roster(known: PresenceEvent | undefined, frame: Presence): PresenceEvent {
   const { count, names, joined, left } = frame;
   if (names !== undefined) return { count, names: [...names] };
   if (joined === undefined || known?.names === undefined) return { count, names: undefined };

@@ -30,6 +30,8 @@ export interface Rules {
   readonly textLimit: number;
   readonly frames: Rate;
   readonly heartbeats: Rate;
+  /** Messages from one address. */
+  readonly messages: Rate;
   readonly sessions: Sessions;
 }
 
@@ -37,7 +39,7 @@ const NOTHING: Outcome = { do: "nothing" };
 const PRESENCE: Outcome = { do: "presence" };
 const FLOODING: Outcome = { do: "close", with: CLOSE.flooding };
 
-/** So many refusals within so many milliseconds are flooding. */
+/** This many rejections within this many milliseconds count as flooding. */
 const PATIENCE = { refusals: 100, ms: 10_000 };
 
 /**
@@ -61,7 +63,7 @@ export function decide(
   connection.framesFullAt = fullAt;
   switch (command.type) {
     case "message":
-      return say(connection, command, rules);
+      return say(connection, command, now, rules);
     case "identity":
       return identify(connection, command, rules);
     case "history":
@@ -85,10 +87,21 @@ export function decideAlive(connection: Connection, now: number, rules: Rules): 
 /** A lone surrogate is not white space, and it shows as a replacement character. */
 const VISIBLE = /[^\s\p{Default_Ignorable_Code_Point}]/u;
 
-function say({ name }: Connection, { text, ref, literal }: Said, { textLimit }: Rules): Outcome {
+function say(
+  { name, visitor }: Connection,
+  { text, ref, literal }: Said,
+  now: number,
+  { textLimit, messages }: Rules,
+): Outcome {
   if (name === undefined) return error("not_identified", ref);
   if (!fits(text, textLimit)) return error("text_too_long", ref);
   if (!VISIBLE.test(text)) return error("text_blank", ref);
+  if (visitor !== undefined) {
+    const fullAt = take(messages, visitor.messagesFullAt, now);
+    // Others at the address may have sent too much, so this does not count as flooding.
+    if (fullAt === -1) return error("rate_limited", ref);
+    visitor.messagesFullAt = fullAt;
+  }
   return { do: "publish", text: literal ?? JSON.stringify(text), ref };
 }
 
@@ -109,8 +122,8 @@ function identify(
     : { do: "claim", name, session };
 }
 
-function history({ after, before, limit = PAGE.usual }: Command & { type: "history" }): Outcome {
-  return { do: "history", query: { after, before, limit: Math.min(limit, PAGE.most) } };
+function history({ after, before, limit = PAGE.default }: Command & { type: "history" }): Outcome {
+  return { do: "history", query: { after, before, limit: Math.min(limit, PAGE.max) } };
 }
 
 /** The outcome of a frame that exceeds the rate limit. */

@@ -1,27 +1,98 @@
+import { clientOf, isIn, isPrivate, networkOf } from "../auth/address.ts";
+import { hasChannel } from "../auth/channels.ts";
+import { allowsHost, allowsOrigin } from "../auth/origins.ts";
+import { type Visitor, visitorLimits, Visitors, type VisitorsData } from "../auth/visitors.ts";
+import type { Config } from "../config.ts";
+import { badHost, badOrigin, noChannel, stopping, tooMany } from "../http/answers.ts";
+import type { Log } from "../log.ts";
 import { SUBPROTOCOL } from "../protocol/limits.ts";
-import { stopping } from "../http/answers.ts";
 
 /** The facts of a connection that may come in. */
 export interface Admitted {
   readonly channel: string;
   /** Whether it speaks `shoal.v1`. */
   readonly v1: boolean;
+  /** Its address among the limits; undefined if it is private, which has none. */
+  readonly visitor: Visitor | undefined;
 }
+
+const FORWARDING = ["x-forwarded-for", "forwarded", "x-real-ip"];
 
 /** The one step between a request and a connection: every way into a channel passes it. */
 export class Admission {
+  readonly #config: Config;
+  readonly #visitors: Visitors;
+  readonly #log: Log;
   #draining = false;
+  #warned = false;
 
-  /** @returns the connection's facts, or the answer to a request that is refused */
-  admit(request: Request, channel: string): Admitted | Response {
+  constructor(config: Config, data: VisitorsData, log: Log) {
+    this.#config = config;
+    this.#visitors = new Visitors(data, visitorLimits(config));
+    this.#log = log;
+  }
+
+  /**
+   * @param peer the socket's address; undefined on a unix socket
+   * @returns the connection's facts, or the answer to a request that is refused
+   */
+  admit(
+    request: Request,
+    channel: string,
+    peer: string | undefined,
+    now: number,
+  ): Admitted | Response {
+    const refusal = this.refusal(request, channel);
+    if (refusal !== undefined) return refusal;
     if (this.#draining) return stopping();
     const offers = request.headers.get("sec-websocket-protocol") ?? "";
     const v1 = offers.split(",").some((offer) => offer.trim() === SUBPROTOCOL);
-    return { channel, v1 };
+    const { trustedProxies, proxyHeader } = this.#config;
+    const address = clientOf(peer, request.headers, trustedProxies, proxyHeader);
+    if (address === undefined || isPrivate(address)) {
+      this.#warnOfProxy(request, address);
+      return { channel, v1, visitor: undefined };
+    }
+    const visitor = this.#visitors.enter(networkOf(address), now);
+    if (!("setting" in visitor)) return { channel, v1, visitor };
+    const { setting, retryAfter } = visitor;
+    this.#log.info("connection refused", { address, setting });
+    const sentence = `Too many connections from your address (${setting}). Try again in a moment.`;
+    return tooMany(429, sentence, retryAfter);
+  }
+
+  /** Why nobody may come into this channel by this request, whatever their address, if so. */
+  refusal(request: Request, channel: string): Response | undefined {
+    const { origins, channels } = this.#config;
+    const origin = request.headers.get("origin");
+    const host = request.headers.get("host") ?? "";
+    if (!allowsHost(origins, host)) return badHost(host);
+    if (!allowsOrigin(origins, origin)) return badOrigin(origin ?? "");
+    if (!hasChannel(channels, channel)) return noChannel();
+    return undefined;
+  }
+
+  leave(visitor: Visitor | undefined): void {
+    if (visitor !== undefined) this.#visitors.leave(visitor);
+  }
+
+  /** Call it about every second. */
+  sweep(now: number): void {
+    this.#visitors.sweep(now);
   }
 
   /** Admits nobody from now on. */
   drain(): void {
     this.#draining = true;
+  }
+
+  /** A proxy that nobody declared makes all its clients one private address, which has no limits. */
+  #warnOfProxy({ headers }: Request, address: string | undefined): void {
+    const header = FORWARDING.find((name) => headers.has(name));
+    if (this.#warned || header === undefined || address === undefined) return;
+    if (isIn(this.#config.trustedProxies, address)) return;
+    this.#warned = true;
+    const advice = "set TRUSTED_PROXIES, and PROXY_HEADER if needed, so that addresses have limits";
+    this.#log.warn("a private address sends a forwarding header", { header, advice });
   }
 }

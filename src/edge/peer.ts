@@ -1,4 +1,5 @@
 import type { ServerWebSocket } from "bun";
+import type { Visitor } from "../auth/visitors.ts";
 import type { Channel, Group } from "../node/channels.ts";
 import type { Member } from "../node/node.ts";
 import type { Name } from "../protocol/names.ts";
@@ -10,6 +11,7 @@ export type Frame = string | Uint8Array;
 export class Peer implements Member {
   readonly channel: Channel;
   readonly v1: boolean;
+  readonly visitor: Visitor | undefined;
   group: Group | undefined = undefined;
   name: Name | undefined = undefined;
   user: string | undefined = undefined;
@@ -18,6 +20,8 @@ export class Peer implements Member {
   heardAt: number;
   framesFullAt = 0;
   heartbeatsFullAt = 0;
+  /** When its bucket of answers will be full; see allowance.ts. */
+  answersFullAt = 0;
   refusals: number[] | undefined = undefined;
   slot = -1;
   place = -1;
@@ -29,9 +33,10 @@ export class Peer implements Member {
   paging = false;
   closed = false;
 
-  constructor(channel: Channel, v1: boolean, now: number) {
+  constructor(channel: Channel, v1: boolean, now: number, visitor?: Visitor) {
     this.channel = channel;
     this.v1 = v1;
+    this.visitor = visitor;
     this.heardAt = now;
   }
 

@@ -15,20 +15,24 @@ import {
   identityRefusedV1,
 } from "../protocol/encode.ts";
 import type { Name } from "../protocol/names.ts";
+import { type Allowance, ROSTER_BYTES } from "./allowance.ts";
+import { Pages } from "./pages.ts";
 import type { Peer } from "./peer.ts";
+import type { Turns } from "./turns.ts";
 
 export interface PerformParts {
   readonly node: Node;
   readonly broker: Broker;
   readonly sessions: Sessions;
   readonly log: Log;
-  /** Holds the peer's further frames back until `done` is called. */
-  readonly hold: (peer: Peer, ask: (done: () => void) => void) => void;
+  readonly allowance: Allowance;
+  readonly turns: Turns;
 }
 
 /** Carries out what was decided about a frame. */
 export class Performer {
   readonly #parts: PerformParts;
+  readonly #pages = new Pages();
 
   constructor(parts: PerformParts) {
     this.#parts = parts;
@@ -51,7 +55,7 @@ export class Performer {
       case "history":
         return this.#history(peer, outcome.query);
       case "presence":
-        return this.#parts.node.watch(peer);
+        return this.#presence(peer);
     }
   }
 
@@ -79,21 +83,27 @@ export class Performer {
   /** One function for all messages, so that none costs a closure. */
   readonly #published: PublishAnswer = (answer, { holder, ref }) => {
     const peer = holder as Peer;
+    const { node, turns } = this.#parts;
     if (peer.closed) return;
-    if (typeof answer === "string") this.#parts.node.tell(peer, errorFrame(answer, ref));
-    else if (ref !== undefined) this.#parts.node.signal(peer, ackFrame(ref, answer));
+    try {
+      if (typeof answer === "string") node.tell(peer, errorFrame(answer, ref));
+      else if (ref !== undefined) node.signal(peer, ackFrame(ref, answer));
+    } catch (error) {
+      turns.fail(peer, error);
+    }
   };
 
   #claim(peer: Peer, name: Name, session: string | undefined): void {
-    const { broker, hold } = this.#parts;
+    const { broker, turns } = this.#parts;
     const claim = { holder: peer, name, held: peer.name?.key, session };
-    hold(peer, (done) => {
-      broker.claim(peer.channel.id, claim, (granted) => {
-        if (granted) identify(peer, name);
-        if (!peer.closed) this.#answerClaim(peer, name, session, granted);
-        else if (granted) this.release(peer, name, peer.v1);
-        done();
-      });
+    turns.hold(peer, (answered) => {
+      broker.claim(peer.channel.id, claim, (granted) =>
+        answered(() => {
+          if (granted) identify(peer, name);
+          if (!peer.closed) this.#answerClaim(peer, name, session, granted);
+          else if (granted) this.release(peer, name, peer.v1);
+        }),
+      );
     });
   }
 
@@ -110,24 +120,42 @@ export class Performer {
   }
 
   #giveUp(peer: Peer, session: string): void {
-    const { broker, node, sessions, hold } = this.#parts;
+    const { broker, node, sessions, turns } = this.#parts;
     if (peer.name !== undefined) this.release(peer, peer.name, false);
     peer.session = session;
-    hold(peer, (done) => {
-      broker.giveUp(peer.channel.id, session, () => {
-        if (!peer.closed) node.tell(peer, identityFrameV1("", sessions.tokenOf(session)));
-        done();
-      });
+    turns.hold(peer, (answered) => {
+      broker.giveUp(peer.channel.id, session, () =>
+        answered(() => {
+          if (!peer.closed) node.tell(peer, identityFrameV1("", sessions.tokenOf(session)));
+        }),
+      );
     });
   }
 
   #history(peer: Peer, query: HistoryQuery): void {
-    const { broker, node } = this.#parts;
-    if (peer.paging) return node.tell(peer, errorFrame("busy"));
+    const { broker, node, allowance, turns } = this.#parts;
+    if (peer.paging || !allowance.allows(peer)) return node.tell(peer, errorFrame("busy"));
+    const { channel } = peer;
+    const known = this.#pages.get(channel, query);
+    if (known !== undefined) return this.#answerPage(peer, known);
     peer.paging = true;
-    broker.history(peer.channel.id, query, (page) => {
+    broker.history(channel.id, query, (page) => {
       peer.paging = false;
-      if (!peer.closed) node.tell(peer, historyFrame(page, query.after !== undefined));
+      const frame = historyFrame(page, query.after !== undefined);
+      this.#pages.set(channel, query, frame);
+      if (!peer.closed) turns.attempt(peer, () => this.#answerPage(peer, frame));
     });
+  }
+
+  #answerPage(peer: Peer, frame: string): void {
+    this.#parts.allowance.charge(peer, frame.length);
+    this.#parts.node.tell(peer, frame);
+  }
+
+  #presence(peer: Peer): void {
+    const { node, allowance } = this.#parts;
+    if (!allowance.allows(peer)) return node.tell(peer, errorFrame("busy"));
+    allowance.charge(peer, ROSTER_BYTES);
+    node.watch(peer);
   }
 }

@@ -1,6 +1,7 @@
 import type { Server, ServerWebSocket, WebSocketHandler } from "bun";
 import type { Broker } from "../broker/broker.ts";
 import { createSessions } from "../auth/sessions.ts";
+import type { VisitorsData } from "../auth/visitors.ts";
 import { decide, decideAlive, type Rules } from "../commands/decide.ts";
 import type { Config } from "../config.ts";
 import { describe, type Log } from "../log.ts";
@@ -14,7 +15,6 @@ import {
   unschedule,
   type Wheel,
 } from "../node/state.ts";
-import { rate } from "../protocol/bucket.ts";
 import { CLOSE } from "../protocol/codes.ts";
 import {
   connectionFrame,
@@ -26,18 +26,26 @@ import {
 import { SUBPROTOCOL } from "../protocol/limits.ts";
 import { badHandshake } from "../http/answers.ts";
 import { Admission } from "./admission.ts";
+import { Allowance } from "./allowance.ts";
 import { type Frame, Peer } from "./peer.ts";
-import { Performer, type PerformParts } from "./perform.ts";
+import { Performer } from "./perform.ts";
+import { rulesOf, termsOf } from "./rules.ts";
+import { Turns } from "./turns.ts";
 
 /** Plain data, so that it survives a reload of the code. */
 export interface EdgeData {
   readonly wheel: Wheel<Peer>;
   /** The peers that have a socket, but are not in their channel yet. */
   readonly arriving: Set<Peer>;
+  readonly visitors: VisitorsData;
 }
 
 export function createEdgeData({ heartbeatInterval }: Config, now: number): EdgeData {
-  return { wheel: createWheel(heartbeatInterval * 1000, now), arriving: new Set() };
+  return {
+    wheel: createWheel(heartbeatInterval * 1000, now),
+    arriving: new Set(),
+    visitors: new Map(),
+  };
 }
 
 export interface EdgeParts {
@@ -51,13 +59,11 @@ export interface EdgeParts {
   readonly log: Log;
 }
 
-/** An answer to a heartbeat costs little, and many at once do no harm. */
-const HEARTBEATS = { rate: 10, burst: 100 };
 /**
- * After so many heartbeat intervals without a sign of life a peer is dead. In seconds, what Bun takes
- * as a limit; it pings at half of it.
+ * A peer is dead after this many heartbeat intervals without a sign of life. Bun accepts this range of
+ * seconds as an idle timeout, and pings after half of it.
  */
-const IDLE = { intervals: 2, least: 8, most: 960 };
+const IDLE = { intervals: 2, min: 8, max: 960 };
 
 /**
  * The life of each socket, from its upgrade to its close. It hands frames to `decide`, and has what
@@ -70,26 +76,29 @@ export class WebSocketEdge {
   readonly #rules: Rules;
   readonly #terms: Terms;
   readonly #performer: Performer;
-  readonly #admission = new Admission();
+  readonly #turns = new Turns({
+    handle: (peer, frame) => this.#handle(peer, frame),
+    fail: (peer, error) => this.#fail(peer, error),
+    settled: (peer) => this.#parts.broker.leave(peer.channel.id),
+  });
+  readonly #admission: Admission;
   /** A peer that was not heard of for this long, although pinged, is dead: milliseconds. */
   readonly #deadAfter: number;
   #draining = false;
 
   constructor(parts: EdgeParts) {
     this.#parts = parts;
-    const { node, broker, log, config } = parts;
+    const { node, broker, log, config, data } = parts;
+    this.#admission = new Admission(config, data.visitors, log);
     const sessions = createSessions(broker.secret);
-    this.#rules = {
-      textLimit: config.textLimit,
-      frames: rate(config.messageRate, config.messageBurst),
-      heartbeats: rate(HEARTBEATS.rate, HEARTBEATS.burst),
-      sessions,
-    };
+    this.#rules = rulesOf(config, sessions);
     this.#terms = termsOf(config);
-    const hold: PerformParts["hold"] = (peer, ask) => this.#hold(peer, ask);
-    this.#performer = new Performer({ node, broker, sessions, log, hold });
+    const allowance = new Allowance(config.messageRate > 0, parts.clock);
+    this.#performer = new Performer({
+      ...{ node, broker, sessions, log, allowance, turns: this.#turns },
+    });
     const idle = Math.ceil(config.heartbeatInterval * IDLE.intervals);
-    const idleTimeout = Math.min(Math.max(idle, IDLE.least), IDLE.most);
+    const idleTimeout = Math.min(Math.max(idle, IDLE.min), IDLE.max);
     this.#deadAfter = idleTimeout * 1000;
     this.websocket = {
       data: {} as Peer,
@@ -109,10 +118,7 @@ export class WebSocketEdge {
       this.#performer.perform(peer, decideAlive(peer, clock(), this.#rules));
     return {
       open: (ws) => this.#open(ws),
-      message: ({ data: peer }, frame) => {
-        if (peer.waiting) (peer.queue ??= []).push(frame);
-        else this.#handle(peer, frame);
-      },
+      message: ({ data: peer }, frame) => this.#turns.receive(peer, frame),
       ping: onAlive,
       pong: onAlive,
       close: ({ data: peer }, code) => this.#close(peer, code),
@@ -122,16 +128,29 @@ export class WebSocketEdge {
 
   /** @returns undefined if the request has become a connection of the channel, or else an answer */
   upgrade(request: Request, server: Server<Peer>, channel: string): Response | undefined {
-    const admitted = this.#admission.admit(request, channel);
-    if (admitted instanceof Response) return admitted;
     const { node, clock } = this.#parts;
-    const { v1 } = admitted;
-    const peer = new Peer(node.arrive(admitted.channel), v1, clock());
+    const now = clock();
+    const from = server.requestIP(request)?.address;
+    const admitted = this.#admission.admit(request, channel, from, now);
+    if (admitted instanceof Response) return admitted;
+    const { v1, visitor } = admitted;
+    const peer = new Peer(node.arrive(admitted.channel), v1, now, visitor);
     // Without this header, Bun answers the client's first offer, whatever it is.
     const headers = { "Sec-WebSocket-Protocol": v1 ? SUBPROTOCOL : "" };
     if (server.upgrade(request, { data: peer, headers })) return undefined;
     node.leave(peer);
+    this.#admission.leave(visitor);
     return badHandshake();
+  }
+
+  /** Why a request may not read this channel, if so. */
+  refusal(request: Request, channel: string): Response | undefined {
+    return this.#admission.refusal(request, channel);
+  }
+
+  /** Forgets addresses that have nothing any more. Call it about every second. */
+  renew(): void {
+    this.#admission.sweep(this.#parts.clock());
   }
 
   /** Sends the heartbeats that are due, and disconnects the dead. */
@@ -167,13 +186,13 @@ export class WebSocketEdge {
     peer.ws = ws;
     log.debug("connection opened", { channel: peer.channel.id });
     data.arriving.add(peer);
-    this.#hold(peer, (done) => {
-      broker.join(peer.channel.id, (last) => {
-        data.arriving.delete(peer);
-        if (peer.closed) return broker.leave(peer.channel.id);
-        this.#enter(peer, last);
-        done();
-      });
+    this.#turns.hold(peer, (answered) => {
+      broker.join(peer.channel.id, (last) =>
+        answered(() => {
+          data.arriving.delete(peer);
+          if (!peer.closed) this.#enter(peer, last);
+        }),
+      );
     });
   }
 
@@ -190,48 +209,19 @@ export class WebSocketEdge {
     log.debug("connection closed", { channel: peer.channel.id, code });
     peer.closed = true;
     peer.queue = undefined;
-    const entered = peer.group !== undefined;
     unschedule(data.wheel, peer);
+    this.#admission.leave(peer.visitor);
     node.leave(peer);
-    // One that closes on its way in leaves the broker once it has its answer.
-    if (!entered) return void data.arriving.delete(peer);
+    data.arriving.delete(peer);
     // 1006: it broke off, without a word. Its client may come back.
     const keep = peer.v1 && (this.#draining || code === 1006);
     if (peer.name !== undefined) this.#performer.release(peer, peer.name, keep);
-    broker.leave(peer.channel.id);
+    // One that waits for an answer leaves once it is there, since that may be a name.
+    if (!peer.waiting) broker.leave(peer.channel.id);
   }
 
   #handle(peer: Peer, frame: Frame): void {
     this.#performer.perform(peer, decide(peer, frame, this.#parts.clock(), this.#rules));
-  }
-
-  /** Holds a peer's frames back from a question to the broker until its answer is dealt with. */
-  #hold(peer: Peer, ask: (done: () => void) => void): void {
-    peer.waiting = true;
-    ask(() => {
-      peer.waiting = false;
-      if (peer.queue !== undefined) this.#catchUp(peer);
-    });
-    if (!peer.waiting || peer.queue !== undefined) return;
-    // The answer comes later; until then the kernel holds what the client sends.
-    peer.queue = [];
-    peer.ws?.pause();
-  }
-
-  /** Handles the frames that were held back, until one of them has to wait for an answer again. */
-  #catchUp(peer: Peer): void {
-    try {
-      while (!peer.waiting) {
-        const frame = peer.queue?.shift();
-        if (frame === undefined) break;
-        this.#handle(peer, frame);
-      }
-    } catch (error) {
-      this.#fail(peer, error);
-    }
-    if (peer.waiting || peer.closed) return;
-    peer.queue = undefined;
-    peer.ws?.resume();
   }
 
   #fail(peer: Peer, error: unknown): void {
@@ -239,16 +229,4 @@ export class WebSocketEdge {
     log.error("connection failed", { channel: peer.channel.id, error: describe(error) });
     if (!peer.closed) peer.ws?.close(CLOSE.internal.code, CLOSE.internal.reason);
   }
-}
-
-function termsOf(config: Config): Terms {
-  return {
-    heartbeat: config.heartbeatInterval,
-    limits: {
-      text: config.textLimit,
-      rate: config.messageRate,
-      burst: config.messageBurst,
-      history: config.historyLimit,
-    },
-  };
 }

@@ -9,7 +9,8 @@ const FAULTS: Record<PathFault, [status: number, sentence: string]> = {
   encoding: [400, "This path is not percent-encoded UTF-8 (RFC 3986), so it names no channel."],
   characters: [
     400,
-    "A channel's name cannot contain control or text direction characters, or 31 marks in a row.",
+    "A channel's name cannot contain control, text direction or invisible characters, " +
+      "or 31 marks in a row.",
   ],
   length: [414, "A channel's name has at most 128 characters."],
   reserved: [
@@ -53,11 +54,26 @@ export function badMethod(): Response {
   });
 }
 
-/** To whoever comes while the server drains. */
+/** For a client that may not connect now. @param retryAfter in seconds */
+export function tooMany(status: 429 | 503, text: string, retryAfter: number): Response {
+  return sentence(status, text, { "Retry-After": String(retryAfter) });
+}
+
+export function badOrigin(origin: string): Response {
+  return sentence(403, `Pages from ${origin} may not connect here. See the setting ORIGINS.`);
+}
+
+export function badHost(host: string): Response {
+  return sentence(403, `This server does not answer for ${host}. See the setting ORIGINS.`);
+}
+
+export function noChannel(): Response {
+  return sentence(404, "This channel does not exist on this server. See the setting CHANNELS.");
+}
+
+/** For a client that connects while the server drains. */
 export function stopping(): Response {
-  return sentence(503, "The server is stopping. Connect again in a moment.", {
-    "Retry-After": "1",
-  });
+  return tooMany(503, "The server is stopping. Connect again in a moment.", 1);
 }
 
 /** @param url of the channel, as it was requested; a proxy may have taken the TLS away */

@@ -4,7 +4,11 @@ import { answer, type Asset, pack } from "./asset.ts";
 let library: Promise<Asset> | undefined;
 
 export async function libraryFile(request: Request): Promise<Response> {
-  library ??= make();
+  library ??= make().catch((error: unknown) => {
+    // The next request tries again.
+    library = undefined;
+    throw error;
+  });
   return answer(request, await library, {
     "Access-Control-Allow-Origin": "*",
     "Cache-Control": "public, max-age=300",

@@ -5,12 +5,17 @@ import { badMethod, badPath, badRequest, health, upgradeRequired } from "./answe
 import { libraryFile } from "./library.ts";
 import { createPageFiles, type PageFiles } from "./page.ts";
 
-/** Upgrades the request to a connection of the channel, or gives the answer that refuses it. */
-export type Upgrade = (channel: string) => Response | undefined;
+/** The way into a channel. */
+export interface Entrance {
+  /** Upgrades the request to a connection of the channel, or gives the answer that refuses it. */
+  upgrade(channel: string): Response | undefined;
+  /** Why the request may not even read there, if so. */
+  refusal(channel: string): Response | undefined;
+}
 
 export type Route = (
   request: Request,
-  upgrade: Upgrade,
+  entrance: Entrance,
 ) => Response | Promise<Response> | undefined;
 
 /** A Host header as it is on the wire. Parsing marks in one would take quadratic time. */
@@ -25,7 +30,7 @@ const ROBOTS = "User-agent: *\nAllow: /$\nDisallow: /\n";
  */
 export function createRouter(status: () => BrokerStatus): Route {
   const files = createPageFiles();
-  return (request, upgrade) => {
+  return (request, entrance) => {
     const url = urlOf(request);
     if (url === null) return badRequest();
     const upgrades = request.headers.get("upgrade")?.toLowerCase() === "websocket";
@@ -37,7 +42,9 @@ export function createRouter(status: () => BrokerStatus): Route {
     }
     const channel = channelOfPath(url.pathname);
     if ("fault" in channel) return badPath(channel.fault);
-    if (upgrades) return upgrade(channel.id);
+    if (upgrades) return entrance.upgrade(channel.id);
+    const refusal = entrance.refusal(channel.id);
+    if (refusal !== undefined) return refusal;
     if (!reads) return badMethod();
     return wantsPage(request) ? files.page(request) : upgradeRequired(request, url);
   };

@@ -28,7 +28,9 @@ export interface Group {
 export interface Channel {
   readonly id: string;
   readonly groups: Group[];
-  /** How many hold it: it is forgotten with the last one. */
+  /** The id of the last message that this node has told in it; 0 before any. */
+  told: number;
+  /** Listeners that are in it or on their way in; it is forgotten with the last one. */
   held: number;
 }
 
@@ -36,7 +38,12 @@ export type Channels = Map<string, Channel>;
 
 /** The channel with this id for a listener on its way in; {@link letGo} gives it back. */
 export function hold(channels: Channels, id: string): Channel {
-  const channel = channels.getOrInsertComputed(id, () => ({ id, groups: [], held: 0 }));
+  const channel = channels.getOrInsertComputed(id, () => ({
+    id,
+    groups: [],
+    told: 0,
+    held: 0,
+  }));
   channel.held++;
   return channel;
 }
@@ -45,7 +52,7 @@ export function letGo(channels: Channels, channel: Channel): void {
   if (--channel.held === 0) channels.delete(channel.id);
 }
 
-/** The channel's group of an audience, made when the first of it comes. */
+/** The channel's group of an audience; its first listener creates it. */
 export function groupOf(channel: Channel, audience: Audience): Group {
   let group = channel.groups.find((one) => one.audience === audience);
   if (group === undefined) {
@@ -55,7 +62,7 @@ export function groupOf(channel: Channel, audience: Audience): Group {
   return group;
 }
 
-/** How many listen in a channel. */
+/** The number of listeners in a channel. */
 export function listenersOf({ groups }: Channel): number {
   let count = 0;
   for (const group of groups) count += group.count;

@@ -10,14 +10,14 @@ export interface FanoutRules {
   readonly nextTurn: (run: () => void) => void;
 }
 
-/** Listeners from which on a channel gathers: with fewer, one send less is not worth the wait. */
+/** Channels with at least this many listeners gather: in smaller ones, it is not worth the wait. */
 const LARGE = 500;
-/** Messages at most: at 32 in one turn, Bun flushes by itself. */
-const GATHERED_MOST = 31;
-/** A wait was useless if nothing came later than this after what began it: milliseconds. */
+/** Gathered messages at most: at 32 in one turn, Bun flushes on its own. */
+const MAX_GATHERED = 31;
+/** A wait was useless if nothing came later than this many milliseconds after its first message. */
 const USELESS = 2;
-/** Sends at most that go by before a channel waits again. */
-const SPARED_MOST = 64;
+/** The most sends that go by before a channel waits again. */
+const MAX_SPARED = 64;
 
 /** What a large channel sends, and when. Times are milliseconds on the fan-out's clock. */
 interface Burst {
@@ -44,8 +44,8 @@ function newBurst(): Burst {
  * From one message to everyone in a channel: each encoding is made once, and only if it is read.
  *
  * A send costs the kernel about the same however many frames it carries, and what is published in one
- * turn of the event loop is one send per socket. So a large channel gathers: a message that finds it
- * quiet goes out at once, with all that come in the same turn; those that follow within the window
+ * turn of the event loop is one send per socket. So a large channel gathers: a message to a
+ * quiet channel goes out at once, with all that come in the same turn; those that follow within the window
  * wait for its end and go out together, in their order. A message now and then never waits; the
  * busier a channel is, the more each send carries. If all who talk wait for their own message to come
  * back, nothing comes while the channel waits: each useless wait doubles how many sends go by before
@@ -82,7 +82,7 @@ export class Fanout {
       this.#gathering.add(channel);
     }
     burst.cameAt = now;
-    if (burst.messages.push(message) === GATHERED_MOST) this.flush(channel);
+    if (burst.messages.push(message) === MAX_GATHERED) this.flush(channel);
   }
 
   /** Sends what a channel has gathered. */
@@ -117,7 +117,7 @@ export class Fanout {
   /** The end of a window. */
   #end(channel: Channel, burst: Burst): void {
     const useless = burst.cameAt - burst.since <= USELESS;
-    burst.backoff = useless ? Math.min(Math.max(1, 2 * burst.backoff), SPARED_MOST) : 0;
+    burst.backoff = useless ? Math.min(Math.max(1, 2 * burst.backoff), MAX_SPARED) : 0;
     burst.spared = burst.backoff;
     this.flush(channel);
   }

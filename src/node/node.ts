@@ -5,12 +5,12 @@ import { Fanout, type FanoutRules } from "./fanout.ts";
 import { Presence, type PresenceData } from "./presence.ts";
 import { type Connection, unname } from "./state.ts";
 
-/** Who listens in a channel: a socket, or a stream. Only the node calls these. */
+/** A socket or a stream that listens in a channel. Only the node calls its methods. */
 export interface Listener {
   readonly channel: Channel;
   group: Connection["group"];
   send(frame: string): void;
-  /** From now on the frames that are published on this topic reach it. */
+  /** Receives the frames that are published on this topic from now on. */
   subscribe(topic: string): void;
 }
 
@@ -34,15 +34,16 @@ export interface NodeOptions extends FanoutRules {
 
 /**
  * One server process, between the broker and the edge. It owns the channels and their audiences, and
- * is the only way in which anything is told to a listener: in order, and after what a channel has
- * gathered.
+ * everything that a listener hears goes through it: in order, and after what its channel has gathered.
  */
 export class Node {
   /** What the broker tells this node. */
   readonly events: BrokerEvents = {
     message: (id, message) => {
       const channel = this.#data.channels.get(id);
-      if (channel !== undefined) this.#fanout.message(channel, message);
+      if (channel === undefined) return;
+      channel.told = message.id;
+      this.#fanout.message(channel, message);
     },
     presence: (id, change) => this.#presence.change(id, change, this.#options.clock()),
     evicted: (_, holder, reason) => this.#evict(holder as Member, reason),

@@ -1,10 +1,10 @@
-import { type Answer, type PresenceChange, type Roster, ROSTER_MOST } from "../broker/broker.ts";
+import { type Answer, type PresenceChange, type Roster, MAX_ROSTER } from "../broker/broker.ts";
 import { presenceFrame, rosterFrame } from "../protocol/encode.ts";
 
 /** How long changes are gathered, in milliseconds. */
 export const GATHER = 250;
 /**
- * With more names than {@link ROSTER_MOST} only the count is told, until there are this few again, so
+ * With more names than {@link MAX_ROSTER} only the count is told, until there are this few again, so
  * that a channel at the border does not flicker.
  */
 export const NAMES_AGAIN = 900;
@@ -136,7 +136,7 @@ export class Presence<L> {
   #publishChanges(watch: Watch<L>): void {
     const { channel, count, joined, left } = watch;
     const changed = watch.toldCount !== count;
-    if (watch.toldNames && watch.named <= ROSTER_MOST) {
+    if (watch.toldNames && watch.named <= MAX_ROSTER) {
       if (changed || joined.size > 0 || left.size > 0) {
         this.#effects.publish(channel, presenceFrame(count, [...joined], [...left]));
       }

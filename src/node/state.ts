@@ -1,3 +1,4 @@
+import type { Visitor } from "../auth/visitors.ts";
 import type { Name } from "../protocol/names.ts";
 import type { Channel, Group } from "./channels.ts";
 
@@ -12,6 +13,8 @@ export interface Connection {
   readonly channel: Channel;
   /** Whether it speaks `shoal.v1`. */
   readonly v1: boolean;
+  /** What its address has; undefined if that has no limits. */
+  readonly visitor: Visitor | undefined;
   /** The group it listens in, once it is in its channel. */
   group: Group | undefined;
   /** The name it holds, and the same as a JSON string literal once that was needed. */
@@ -48,14 +51,14 @@ export interface Wheel<C extends Connection> {
   wokeAt: number;
 }
 
-/** About how long a slot lasts, in milliseconds, and between how many slots a wheel has. */
+/** About how long a slot lasts, in milliseconds, and how many slots a wheel has. */
 const SLOT = 100;
-const SLOTS = { least: 10, most: 600 };
+const SLOTS = { min: 10, max: 600 };
 
 /** @param interval milliseconds between two heartbeats of a connection */
 export function createWheel<C extends Connection>(interval: number, now: number): Wheel<C> {
   const wanted = Math.round(interval / SLOT);
-  const slots = Math.min(Math.max(wanted, SLOTS.least), SLOTS.most);
+  const slots = Math.min(Math.max(wanted, SLOTS.min), SLOTS.max);
   const width = interval / slots;
   return {
     slots: Array.from({ length: slots }, () => []),

@@ -32,6 +32,17 @@ export function take(limit: Rate, fullAt: number, now: number): number {
   return waitFor(limit, fullAt, now) > 0 ? -1 : Math.max(fullAt, now) + limit.cost;
 }
 
+/**
+ * Takes many tokens, as long as there is one: a bucket may go below empty once, and then has to make
+ * up for it.
+ *
+ * @returns when it will be full after that, or -1 if it is empty
+ */
+export function spend(limit: Rate, fullAt: number, now: number, tokens: number): number {
+  const since = Math.max(fullAt, now);
+  return limit.cost > 0 && since - now >= limit.room ? -1 : since + limit.cost * tokens;
+}
+
 /** @returns milliseconds until {@link take} finds a token; 0 if there is one now */
 export function waitFor({ cost, room }: Rate, fullAt: number, now: number): number {
   const wait = (fullAt > now ? fullAt - now : 0) + cost - room;

@@ -1,7 +1,10 @@
 import { CHANNEL_LIMIT } from "./limits.ts";
-import { CONTROL, fits } from "./text.ts";
+import { CONTROL, fits, INVISIBLE } from "./text.ts";
 
-/** The rules for channel ids. Sources: RFC 3986 (percent-encoding), UAX #15 (NFC). */
+/**
+ * The rules for channel ids. Sources: RFC 3986 (percent-encoding), UAX #15 (NFC),
+ * UAX #29 and UTS #51 (emoji sequences).
+ */
 
 /** Why a path or a text is not a channel. */
 export type PathFault = "empty" | "encoding" | "characters" | "length" | "reserved";
@@ -14,25 +17,42 @@ export type ChannelId = { readonly id: string } | { readonly fault: PathFault };
  * id cannot fit once it is normalized, and must not be: sorting the marks of a long text takes
  * quadratic time.
  */
-const UNITS_MOST = 8;
+const MAX_UNITS = 8;
 /** More marks than any language puts on one letter (UAX #15, section 13: Stream-Safe text). */
 const TOO_MANY_MARKS = /\p{M}{31}/u;
 
+/** Picks the text or the emoji style of the character before it. Without it, both are one channel. */
+const EMOJI_STYLE = /(?<=\p{Emoji})[\ufe0e\ufe0f]/gu;
 /**
- * The channel id of a URL's path: without the leading slash and one trailing slash,
- * percent-decoded as UTF-8 and in NFC, at most {@link CHANNEL_LIMIT} code points.
+ * The only invisible characters that show, in what they make of others: U+200D between two emoji
+ * (UAX #29, rule GB11), and the tags in the flags of England, Scotland and Wales.
+ */
+const EMOJI_JOINT = /(?<=\p{ExtPict}\p{EMod}?)\u200d(?=\p{ExtPict})|\p{RGI_Emoji_Tag_Sequence}/gv;
+
+/**
+ * The channel id of a URL's path, without the leading slash and percent-decoded as UTF-8: see
+ * {@link channelOf}.
  *
  * @param pathname as in `URL.pathname`, still percent-encoded
  */
 export function channelOfPath(pathname: string): ChannelId {
-  let id: string;
+  let text: string;
   try {
-    id = decodeURIComponent(pathname.slice(1));
+    text = decodeURIComponent(pathname.slice(1));
   } catch {
     return { fault: "encoding" };
   }
+  return channelOf(text);
+}
+
+/**
+ * The channel id that a text stands for: without one slash at the end and without the variation
+ * selectors of emoji, in NFC, at most {@link CHANNEL_LIMIT} code points.
+ */
+export function channelOf(text: string): ChannelId {
+  let id = text.replace(EMOJI_STYLE, "");
   // Leaves room for the slash at the end.
-  if (id.length > UNITS_MOST * (CHANNEL_LIMIT + 1)) return { fault: "length" };
+  if (id.length > MAX_UNITS * (CHANNEL_LIMIT + 1)) return { fault: "length" };
   if (TOO_MANY_MARKS.test(id)) return { fault: "characters" };
   id = id.normalize("NFC");
   if (id.endsWith("/")) id = id.slice(0, -1);
@@ -41,9 +61,9 @@ export function channelOfPath(pathname: string): ChannelId {
 }
 
 /** Why this is not a channel id, if so. @param id in NFC */
-export function faultOf(id: string): PathFault | undefined {
+function faultOf(id: string): PathFault | undefined {
   if (id === "") return "empty";
   if (id === "-" || id.startsWith("-/")) return "reserved";
-  if (CONTROL.test(id)) return "characters";
+  if (CONTROL.test(id) || INVISIBLE.test(id.replace(EMOJI_JOINT, ""))) return "characters";
   return fits(id, CHANNEL_LIMIT) ? undefined : "length";
 }

@@ -20,7 +20,7 @@ export const ERRORS = {
   not_identified: 'Take a name first: {"type":"identity","user":"your name"}.',
   rate_limited: "Too many frames in a short time. Wait a moment, then send more slowly.",
   ref_reused: 'This "ref" was already used for a different text. Use a new one for each message.',
-  busy: "A history request is already in progress on this connection. Wait for its answer.",
+  busy: "The server is still busy with what you asked for before. Ask again in a moment.",
   unavailable:
     "The server cannot do this at the moment. Nothing was posted; try again in a few seconds.",
   unknown: 'The server cannot tell whether this was posted. Send it again with the same "ref".',

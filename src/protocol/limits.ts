@@ -5,7 +5,7 @@ export const SUBPROTOCOL = "shoal.v1";
 /** Longest `ref`, in UTF-16 code units, as a string's length counts them. */
 export const REF_LIMIT = 64;
 /** Messages in a page of history: without a `limit` in the request, and at most. */
-export const PAGE = { usual: 50, most: 200 } as const;
+export const PAGE = { default: 50, max: 200 } as const;
 /** Longest channel id, in code points. */
 export const CHANNEL_LIMIT = 128;
 /** Longest name, in code points. */

@@ -1,5 +1,5 @@
 import { NAME_LIMIT } from "./limits.ts";
-import { fits, keyOf } from "./text.ts";
+import { fits, INVISIBLE, keyOf } from "./text.ts";
 
 /**
  * The rules for names. Pure functions over strings.
@@ -16,10 +16,14 @@ export interface Name {
 }
 
 /** UTF-16 code units from which NFKC can make one code point, at most (UAX #15, section 9). */
-const UNITS_MOST = 8;
+const MAX_UNITS = 8;
 const VARIATION_SELECTOR = /\p{Variation_Selector}/gu;
-const UNFIT_FOR_NAME = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u;
+const ASCII = /^[ -~]+$/;
+const UNFIT_FOR_NAME = /[\p{C}\p{Zl}\p{Zp}]/u;
 const VISIBLE = /[\p{L}\p{N}\p{P}\p{S}]/u;
+/** A mark at the start, one of a script on a letter of another, and the same mark twice. */
+const MISPLACED_MARK =
+  /^\p{M}|[\p{scx=Latin}\p{scx=Common}]\p{sc=Inherited}*[\p{M}--[\p{sc=Inherited}\p{sc=Common}]]|(\p{Mn}|\p{Me})\1/v;
 
 /** Each of these may be mixed with Latin in one name. */
 const WITH_LATIN = [
@@ -54,32 +58,33 @@ function onlyScripts(scripts: string[]): RegExp {
 }
 
 /**
- * The name that a client asks for, in NFKC, without variation selectors and outer spaces; or
- * undefined if it is not valid: empty, over {@link NAME_LIMIT} code points, nothing visible, control,
- * bidi or zero-width characters, or a mix of scripts that look alike.
+ * The name that a client asks for, in NFKC, without variation selectors and outer spaces and with
+ * one space for each run of them; or undefined if it is not valid: empty, over {@link NAME_LIMIT}
+ * code points, nothing visible, control, bidi or invisible characters, combining marks where no
+ * language has them, or a mix of scripts that look alike.
  */
 export function nameOf(wanted: string): Name | undefined {
-  const bare = trimSpaces(wanted.replace(VARIATION_SELECTOR, ""));
-  if (bare.length > UNITS_MOST * NAME_LIMIT) return undefined;
-  const shown = trimSpaces(bare.normalize("NFKC"));
-  if (!fits(shown, NAME_LIMIT) || UNFIT_FOR_NAME.test(shown) || !VISIBLE.test(shown)) {
-    return undefined;
-  }
-  if (!LATIN.test(shown) && !OTHER_SCRIPTS.some((scripts) => scripts.test(shown))) {
-    return undefined;
-  }
+  const bare = singleSpaces(wanted.replace(VARIATION_SELECTOR, ""));
+  if (bare.length > MAX_UNITS * NAME_LIMIT) return undefined;
+  const shown = singleSpaces(bare.normalize("NFKC"));
+  // Most names are ASCII, which no rule but the length concerns.
+  if (!fits(shown, NAME_LIMIT) || !(ASCII.test(shown) || isShowable(shown))) return undefined;
   const key = keyOf(shown);
   // One string in memory if they are the same.
   return { shown, key: key === shown ? shown : key };
 }
 
-/** Spaces in NFKC. A tab or a line break at an end stays, and is rejected as a control character. */
-const SPACE = /[ \u00a0\u2000-\u200a\u202f\u205f\u3000]/;
+/** @param text in NFKC */
+function isShowable(text: string): boolean {
+  if (!VISIBLE.test(text) || UNFIT_FOR_NAME.test(text) || INVISIBLE.test(text)) return false;
+  if (MISPLACED_MARK.test(text)) return false;
+  return LATIN.test(text) || OTHER_SCRIPTS.some((scripts) => scripts.test(text));
+}
 
-function trimSpaces(text: string): string {
-  let start = 0;
-  let end = text.length;
-  while (start < end && SPACE.test(text[start]!)) start++;
-  while (end > start && SPACE.test(text[end - 1]!)) end--;
-  return text.slice(start, end);
+/** Spaces in NFKC. A tab or a line break stays, and is rejected as a control character. */
+const SPACES = /[ \u00a0\u2000-\u200a\u202f\u205f\u3000]+/g;
+
+/** Without outer spaces, and with one U+0020 for each run of others. */
+function singleSpaces(text: string): string {
+  return text.replace(SPACES, " ").replace(/^ | $/g, "");
 }

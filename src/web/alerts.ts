@@ -2,9 +2,9 @@ import { find } from "./dom.ts";
 import type { Entry } from "./entries.ts";
 import { store } from "./store.ts";
 
-/** What tells of messages while one looks elsewhere: title, favicon, notifications. */
+/** How messages show while the tab is hidden: title, favicon, notifications. */
 export interface Alerts {
-  /** A message of somebody else has come. */
+  /** A message of someone else arrived. */
   arrived(entry: Entry, mentioned: boolean): void;
 }
 
@@ -54,8 +54,8 @@ function notify(channel: string, entry: Entry): void {
       shown.close();
     };
   } catch (error) {
-    // Some phones have notifications for installed pages alone, and throw.
-    console.warn("This browser shows no notifications here.", error);
+    // Some phones allow notifications only for installed pages, and throw.
+    console.warn("This browser cannot show notifications here.", error);
     store.setNotify(false);
   }
 }
@@ -73,7 +73,7 @@ function bindNotify(): void {
     const on = !store.notify() && (await Notification.requestPermission()) === "granted";
     hint.textContent =
       !on && Notification.permission === "denied"
-        ? "This browser was told to show none from this address."
+        ? "Your browser blocks notifications from this site."
         : "";
     store.setNotify(on);
     draw();

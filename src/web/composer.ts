@@ -1,186 +1,107 @@
 import { find, make, nameElement } from "./dom.ts";
-import { lengthOf } from "./pieces.ts";
-import { store } from "./store.ts";
-import { count } from "./words.ts";
+import { Naming } from "./naming.ts";
+import { Writing, type WritingActions } from "./writing.ts";
 
-/**
- * Where one writes. In its place a name is asked for as long as one has none, or, where another tab
- * talks under it, what to do about that.
- */
-export interface Composer {
-  write(user: string): void;
-  /** @param keep whether one has a name already, so that one can go back to writing */
-  askName(usual: string, options?: { fault?: string; keep?: boolean; focus?: boolean }): void;
-  elsewhere(user: string, words: string): void;
-  /** Whether it says that another tab talks. */
-  readonly isElsewhere: boolean;
-  /** Puts a text back that was sent, before what is written already. */
-  edit(said: string): void;
-  setLimit(limit: number): void;
-  /** To where one types. */
-  focus(): void;
-}
-
-export interface ComposerActions {
-  send(text: string): void;
-  /** @returns why the name can not be had, or undefined once it is */
+export interface ComposerActions extends WritingActions {
+  /** @returns why the name cannot be used, or undefined once it is */
   join(name: string): Promise<string | undefined>;
   takeOver(): void;
-  /** Sees whether another tab still talks. */
+  /** Checks whether another tab still talks. */
   lookAgain(): void;
-  /** Scrolls the list by screens. */
-  page(screens: number): void;
 }
 
-/** How much of the limit may be left before it is shown: a tenth, and 200 at most. */
-const NEAR = { part: 0.1, most: 200 };
+/**
+ * Where one writes. Without a name it asks for one instead; if another tab talks under the name, it
+ * asks what to do about that.
+ */
+export class Composer {
+  readonly #writing: Writing;
+  readonly #naming: Naming;
+  readonly #elsewhere = find("elsewhere", HTMLElement);
+  readonly #takeOver = find("take-over", HTMLButtonElement);
+  readonly #actions: ComposerActions;
+  #user = "";
+  /** What Cancel returns to. */
+  #back: "writing" | "elsewhere" = "writing";
 
-export function createComposer(channel: string, actions: ComposerActions): Composer {
-  const writing = find("writing", HTMLFormElement);
-  const text = find("text", HTMLTextAreaElement);
-  const sender = find("send", HTMLButtonElement);
-  const hint = find("limit", HTMLElement);
-  const naming = find("naming", HTMLFormElement);
-  const label = find("name-label", HTMLElement);
-  const name = find("name", HTMLInputElement);
-  const joiner = find("join", HTMLButtonElement);
-  const keeper = find("keep", HTMLButtonElement);
-  const fault = find("name-fault", HTMLElement);
-  const other = find("elsewhere", HTMLElement);
-  const taker = find("take-over", HTMLButtonElement);
-  let limit = Number.POSITIVE_INFINITY;
-  let user = "";
-  let asking = false;
-  /** Where one goes back to when one takes no other name. */
-  let back: HTMLElement = writing;
-
-  function only(shown: HTMLElement): void {
-    for (const part of [writing, naming, other]) part.hidden = part !== shown;
+  constructor(channel: string, actions: ComposerActions) {
+    this.#actions = actions;
+    this.#writing = new Writing(channel, actions);
+    this.#naming = new Naming({
+      join: (name) => actions.join(name),
+      joined: () => this.#writing.focus(),
+      cancel: () => this.#cancel(),
+    });
+    this.#takeOver.addEventListener("click", () => actions.takeOver());
+    find("other-name", HTMLButtonElement).addEventListener("click", () => {
+      this.askName("", { cancellable: true, focus: true });
+    });
   }
 
-  function fit(): void {
-    text.style.height = "auto";
-    // The borders are no part of the height of what scrolls.
-    const borders = text.offsetHeight - text.clientHeight;
-    text.style.height = `${text.scrollHeight + borders}px`;
-    const left = limit - lengthOf(text.value);
-    const near = left <= Math.min(NEAR.most, NEAR.part * limit);
-    const characters = count(Math.abs(left), "character", "characters");
-    hint.textContent = near ? `${characters} ${left < 0 ? "too many" : "left"}` : "";
-    hint.classList.toggle("fault", left < 0);
-    if (left < 0) text.setAttribute("aria-invalid", "true");
-    else text.removeAttribute("aria-invalid");
-    sender.disabled = left < 0 || text.value.trim() === "";
+  /** Whether it says that another tab talks. */
+  get isElsewhere(): boolean {
+    return !this.#elsewhere.hidden;
   }
 
-  function setFault(words: string): void {
-    fault.textContent = words;
-    if (words === "") name.removeAttribute("aria-invalid");
-    else name.setAttribute("aria-invalid", "true");
+  write(user: string): void {
+    this.#user = user;
+    this.#writing.setUser(user);
+    this.#show(this.#writing.form);
+    this.#writing.fit();
   }
 
-  text.value = store.draft(channel);
-  text.addEventListener("input", () => {
-    store.setDraft(channel, text.value);
-    fit();
-  });
-  text.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
-      event.preventDefault();
-      writing.requestSubmit();
-    } else if (event.key === "PageUp" || event.key === "PageDown") {
-      event.preventDefault();
-      actions.page(event.key === "PageUp" ? -1 : 1);
-    }
-  });
-  writing.addEventListener("submit", (event) => {
-    event.preventDefault();
-    if (sender.disabled) return;
-    const said = text.value;
-    text.value = "";
-    store.setDraft(channel, "");
-    fit();
-    text.focus();
-    actions.send(said);
-  });
+  /** @param usual what is in the field to begin with */
+  askName(
+    usual: string,
+    options: { fault?: string; cancellable?: boolean; focus?: boolean } = {},
+  ): void {
+    const { fault = "", cancellable = false, focus = false } = options;
+    if (this.#naming.form.hidden) this.#back = this.isElsewhere ? "elsewhere" : "writing";
+    const changes = cancellable && this.#back === "writing";
+    this.#naming.ask(usual, { fault, changes, cancellable });
+    this.#show(this.#naming.form);
+    if (focus) this.#naming.select();
+  }
 
-  naming.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    if (asking) return;
-    if (name.value.trim() === "") {
-      setFault("Type a name first.");
-      name.focus();
-      return;
-    }
-    asking = true;
-    naming.setAttribute("aria-busy", "true");
-    const refused = await actions.join(name.value);
-    asking = false;
-    naming.removeAttribute("aria-busy");
-    if (refused === undefined) {
-      text.focus();
-      return;
-    }
-    setFault(refused);
-    name.focus();
-    name.select();
-  });
-  name.addEventListener("input", () => setFault(""));
-  name.addEventListener("keydown", ({ key }) => {
-    if (key === "Escape" && !keeper.hidden) keeper.click();
-  });
-  keeper.addEventListener("click", () => {
-    if (back === writing) composer.write(user);
-    only(back);
-    (back === writing ? text : taker).focus();
-    if (back === other) actions.lookAgain();
-  });
-  taker.addEventListener("click", () => actions.takeOver());
-  find("other-name", HTMLButtonElement).addEventListener("click", () => {
-    composer.askName("", { keep: true, focus: true });
-  });
+  /** @param words with NAME where the name goes */
+  elsewhere(user: string, words: string): void {
+    const [before = "", after = ""] = words.split("NAME");
+    const sentence = make("span", "", before, nameElement(user), after);
+    find("elsewhere-words", HTMLElement).replaceChildren(sentence);
+    this.#show(this.#elsewhere);
+  }
 
-  const composer: Composer = {
-    write(next) {
-      user = next;
-      text.placeholder = `Write as ${user}`;
-      only(writing);
-      fit();
-    },
-    askName(usual, { fault: words = "", keep = false, focus = false } = {}) {
-      if (naming.hidden) back = other.hidden ? writing : other;
-      name.value = usual;
-      keeper.hidden = !keep;
-      const changes = keep && back === writing;
-      label.textContent = changes ? "Your new name" : "Your name, to talk here";
-      joiner.textContent = changes ? "Change" : "Join";
-      setFault(words);
-      only(naming);
-      if (focus) {
-        name.focus();
-        name.select();
-      }
-    },
-    elsewhere(who, words) {
-      const [before = "", after = ""] = words.split("NAME");
-      const shown = nameElement(who);
-      find("elsewhere-words", HTMLElement).replaceChildren(make("span", "", before, shown, after));
-      only(other);
-    },
-    get isElsewhere() {
-      return !other.hidden;
-    },
-    edit(said) {
-      text.value = text.value === "" ? said : `${said}\n${text.value}`;
-      store.setDraft(channel, text.value);
-      fit();
-      composer.focus();
-    },
-    setLimit(next) {
-      limit = next;
-      fit();
-    },
-    focus: () => (writing.hidden ? name : text).focus(),
-  };
-  return composer;
+  /** Puts a text back that was sent, above what is typed. */
+  edit(said: string): void {
+    this.#writing.edit(said);
+    this.focus();
+  }
+
+  /** @param limit code points in a message */
+  setLimit(limit: number): void {
+    this.#writing.setLimit(limit);
+  }
+
+  /** Focuses the field that is shown. */
+  focus(): void {
+    if (this.#writing.form.hidden) this.#naming.focus();
+    else this.#writing.focus();
+  }
+
+  #cancel(): void {
+    if (this.#back === "writing") {
+      this.write(this.#user);
+      this.#writing.focus();
+    } else {
+      this.#show(this.#elsewhere);
+      this.#takeOver.focus();
+      this.#actions.lookAgain();
+    }
+  }
+
+  #show(shown: HTMLElement): void {
+    for (const part of [this.#writing.form, this.#naming.form, this.#elsewhere]) {
+      part.hidden = part !== shown;
+    }
+  }
 }

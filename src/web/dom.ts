@@ -1,6 +1,6 @@
 import { hueOf } from "./hue.ts";
 
-/** Small helpers over the DOM. Nothing here, or elsewhere in the page, parses a text as HTML. */
+/** Small helpers for the DOM. Nothing on the page ever parses text as HTML. */
 
 type Child = Node | string;
 
@@ -16,7 +16,7 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** The element with this id, which the page's HTML has. */
+/** The element with this id. @throws if the page does not have it */
 export function find<T extends HTMLElement>(id: string, type: new () => T): T {
   const element = document.getElementById(id);
   if (!(element instanceof type)) throw new Error(`the page has no ${type.name} #${id}`);
@@ -30,7 +30,7 @@ export function button(label: string, onClick: () => void, className = ""): HTML
   return element;
 }
 
-/** A name in its colour, apart from the direction of the text around it. */
+/** A name in its colour, isolated from the direction of the text around it. */
 export function nameElement(name: string): HTMLElement {
   const element = make("bdi", "name", name);
   element.style.setProperty("--hue", String(hueOf(name)));
@@ -42,7 +42,7 @@ export function show(id: string): void {
   document.body.append(find(id, HTMLTemplateElement).content.cloneNode(true));
 }
 
-/** Runs `then` once at the next frame, however often it is asked for. */
+/** A function that runs `then` once at the next frame, however often it is called. */
 export function eachFrame(then: () => void): () => void {
   let asked = false;
   return () => {

@@ -1,24 +1,31 @@
-/** The messages of a channel as the page keeps them, and how one stands to the one before it. */
+import type { ChatMessage } from "../client/client.ts";
+
+/** A message of a channel as the page keeps it. */
 export interface Entry {
   readonly text: string;
   readonly user: string;
   /** Milliseconds since the epoch. */
   readonly time: number;
   readonly id?: number | undefined;
-  /** The id before it in its channel; 0 where there is none. */
+  /** The id before it in its channel; 0: none. */
   readonly prev?: number | undefined;
 }
 
-/** A message of one's own that is on its way. */
-export interface Waiting extends Entry {
+/** One of your own messages, on its way. */
+export interface Outgoing extends Entry {
   readonly ref: string;
   readonly state: "sending" | "sent" | "failed";
-  /** Whether it can not be sent now: there is no connection, or no name. */
+  /** Whether it cannot be sent now: there is no connection, or no name. */
   readonly held?: boolean;
-  /** Why it was refused. */
+  /** Why it was rejected. */
   readonly reason?: string;
-  /** Whether it would be refused again as it is. */
-  readonly hopeless?: boolean;
+  /** Whether it would be rejected again unless it is edited. */
+  readonly mustEdit?: boolean;
+}
+
+export function entryOf({ text, user, timestamp, id, prev }: ChatMessage): Entry {
+  const time = id === undefined ? timestamp * 1000 : id / 1000;
+  return { text, user, time, id, prev };
 }
 
 /** What is drawn above an entry. */
@@ -27,11 +34,11 @@ export interface Lead {
   readonly day: boolean;
   /** Whether something is missing before it. */
   readonly gap: boolean;
-  /** Whether it says who wrote it and when, since it does not go on from the one before. */
+  /** Whether it shows its author and time, since it does not continue the one before. */
   readonly head: boolean;
 }
 
-/** One author's messages stand together for this long, in milliseconds. */
+/** One author's messages are grouped for this long, in milliseconds. */
 const TOGETHER = 5 * 60_000;
 
 /** @param before the entry above it; undefined for the first */
@@ -48,7 +55,7 @@ function sameDay(a: number, b: number): boolean {
   return new Date(a).toDateString() === new Date(b).toDateString();
 }
 
-/** Puts entries into a list that is sorted by id, each once. Most come at an end. */
+/** Inserts entries into a list that is sorted by id, each once. Most belong at an end. */
 export function insert(entries: Entry[], fresh: readonly Entry[]): void {
   for (const entry of fresh) {
     const at = placeOf(entries, entry);
@@ -56,7 +63,7 @@ export function insert(entries: Entry[], fresh: readonly Entry[]): void {
   }
 }
 
-/** Where an entry belongs; undefined where it is there already. */
+/** Where an entry belongs; undefined if it is there already. */
 function placeOf(entries: readonly Entry[], { id }: Entry): number | undefined {
   if (id === undefined) return entries.length;
   let low = 0;

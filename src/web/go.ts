@@ -3,9 +3,9 @@ import { find, make } from "./dom.ts";
 import { store } from "./store.ts";
 
 /**
- * The field that asks for a channel, and the recent ones below it.
+ * The field that asks for a channel, with the recent channels below it.
  *
- * @param here the channel that one is in, which is not offered
+ * @param here the current channel, which is not listed
  */
 export function bindGo(here?: string): HTMLInputElement {
   const which = find("which", HTMLInputElement);

@@ -1,274 +1,232 @@
 import { eachFrame, find } from "./dom.ts";
-import { type Entry, insert, leadOf, type Waiting } from "./entries.ts";
-import { rowOf, waitingRowOf } from "./row.ts";
+import { type Entry, insert, type Outgoing } from "./entries.ts";
+import type { OutgoingActions } from "./row.ts";
+import { Rows } from "./rows.ts";
+import { Slice } from "./slice.ts";
 import { count, gapWords } from "./words.ts";
 
-/**
- * The list of messages. All are kept in an array, and a window of them in the DOM, which moves as
- * one scrolls: ten thousand messages cost no more than a few hundred. What one reads stays where it
- * is while rows come and go above and below it.
- */
-export interface List {
-  readonly entries: readonly Entry[];
-  /** Whether the latest message is in sight. */
-  readonly following: boolean;
-  add(fresh: readonly Entry[]): void;
-  /** Draws what is on its way below everything else. */
-  setWaiting(waiting: readonly Waiting[]): void;
-  /**
-   * Draws the mark for what is new above an entry.
-   *
-   * @param further whether what is new begins above everything that is there yet
-   */
-  setFresh(entry: Entry | undefined, further?: boolean): void;
-  /** Draws a line after the last entry where something is known to be missing. */
-  setGapAfter(id: number): void;
-  setUser(user: string | undefined): void;
-  toLatest(): void;
-  /** Scrolls by screens. */
-  page(screens: number): void;
-}
-
-export interface ListActions {
+export interface ListActions extends OutgoingActions {
   /** Asks for messages before the first one, which are then added. */
   older(): void;
   /** Whether there may be some, and it is time to ask. */
   hasOlder(): boolean;
   /** What stands above the first message. */
   beginning(): string;
-  retry(waiting: Waiting): void;
-  edit(waiting: Waiting): void;
-  discard(waiting: Waiting): void;
-  /** Told when the latest message comes into sight. */
+  /** The latest message comes into view. */
   caughtUp(): void;
 }
 
-/** Rows in the DOM at most, and how many come or go at once. */
-const MOST = 300;
-const STEP = 100;
-/** So near to an end, in pixels, the window moves on; and so near to the last one, it is followed. */
+/** Pixels from an end at which more rows are added, and from the end at which it is followed. */
 const NEAR = 800;
 const FOLLOW = 40;
 
-export function createList(actions: ListActions): List {
-  const root = find("list", HTMLElement);
-  const rows = find("rows", HTMLElement);
-  const beginning = find("beginning", HTMLElement);
-  const ending = find("ending", HTMLElement);
-  const above = find("above", HTMLButtonElement);
-  const below = find("below", HTMLButtonElement);
-  const entries: Entry[] = [];
-  /** The rows in the DOM, and what they were drawn from. */
-  const drawn = new Map<Entry, { row: HTMLElement; as: string }>();
-  let waiting: readonly Waiting[] = [];
-  let from = 0;
-  let to = 0;
-  let following = true;
-  let unseen = 0;
-  let user: string | undefined;
-  let fresh: Entry | undefined;
-  let freshFurther = false;
-  /** Whether the mark was in sight, so that one knows of it. */
-  let freshSeen = false;
-  let gapAfter: number | undefined;
-  const paint = eachFrame(() => keepingPlace(draw));
+/**
+ * The list of messages: all of them in an array, some of them in the DOM. What one reads stays where
+ * it is while rows come and go above and below it.
+ */
+export class List {
+  readonly entries: Entry[] = [];
+  /** Whether the latest message is in view. */
+  following = true;
+  readonly #actions: ListActions;
+  readonly #rows: Rows;
+  readonly #slice = new Slice();
+  readonly #root = find("list", HTMLElement);
+  readonly #beginning = find("beginning", HTMLElement);
+  readonly #ending = find("ending", HTMLElement);
+  readonly #above = find("above", HTMLButtonElement);
+  readonly #below = find("below", HTMLButtonElement);
+  readonly #paint = eachFrame(() => this.#draw());
+  #outgoing: readonly Outgoing[] = [];
+  /** Messages below that have not been in view. */
+  #unseen = 0;
+  /** The entry with the mark for new messages. */
+  #fresh: Entry | undefined;
+  /** Whether what is new begins above everything that is loaded. */
+  #freshFurther = false;
+  /** Whether the mark was in view. */
+  #freshSeen = false;
+  #gapAfter: number | undefined;
 
-  /** Changes the rows, and keeps what is in sight where it is. */
-  function keepingPlace(change: () => void): void {
-    const anchor = following ? undefined : firstInSight();
-    const top = anchor?.getBoundingClientRect().top ?? 0;
-    change();
-    if (following) root.scrollTop = root.scrollHeight;
-    else if (anchor?.isConnected) root.scrollTop += anchor.getBoundingClientRect().top - top;
-    showBelow();
-    showAbove();
-    if (root.scrollTop < NEAR) up();
+  constructor(actions: ListActions) {
+    this.#actions = actions;
+    this.#rows = new Rows(actions);
+    const look = eachFrame(this.#onScroll);
+    this.#root.addEventListener("scroll", look, { passive: true });
+    // A click can open a long message, which is then read from where it was cut.
+    this.#root.addEventListener("click", look);
+    this.#bind(this.#above, () => this.#toFresh());
+    this.#bind(this.#below, () => this.toLatest());
+    const stay = new ResizeObserver(() => {
+      if (this.following) this.#toBottom();
+    });
+    stay.observe(this.#root);
+    stay.observe(find("rows", HTMLElement));
   }
 
-  /** The first of them may be drawn anew, with another lead, so it is no hold. */
-  function firstInSight(): Element | undefined {
-    const { top } = root.getBoundingClientRect();
-    const all = [...rows.children];
-    return all.find((row, at) => at > 0 && row.getBoundingClientRect().bottom > top);
+  add(added: readonly Entry[]): void {
+    const { entries } = this;
+    const slice = this.#slice;
+    const first = entries[slice.from];
+    const last = entries[slice.to - 1];
+    const newest = entries.at(-1);
+    const atEnd = slice.to === entries.length;
+    insert(entries, added);
+    if (first !== undefined && last !== undefined) {
+      slice.from = entries.lastIndexOf(first);
+      slice.to = entries.lastIndexOf(last) + 1;
+      if (!this.following) {
+        this.#unseen += entries.length - 1 - entries.lastIndexOf(newest ?? last);
+        if (atEnd) slice.grow(entries.length);
+      }
+    }
+    this.#paint();
   }
 
-  function draw(): void {
-    if (following) {
-      to = entries.length;
-      from = Math.max(from, to - MOST);
-    }
-    const wanted: HTMLElement[] = [];
-    const keep = new Set<Entry>();
-    for (let at = from; at < to; at++) {
-      const entry = entries[at]!;
-      keep.add(entry);
-      wanted.push(drawnRow(entry, entries[at - 1]));
-    }
-    for (const [at, entry] of (to === entries.length ? waiting : []).entries()) {
-      keep.add(entry);
-      wanted.push(drawnRow(entry, waiting[at - 1] ?? entries.at(-1)));
-    }
-    for (const entry of drawn.keys()) if (!keep.has(entry)) drawn.delete(entry);
-    replaceRows(wanted);
-    beginning.textContent = from === 0 ? actions.beginning() : "";
+  /** Shows the messages on their way, below everything else. */
+  setOutgoing(outgoing: readonly Outgoing[]): void {
+    this.#outgoing = outgoing;
+    this.#paint();
+  }
+
+  /**
+   * Shows the mark for new messages above an entry.
+   *
+   * @param further whether what is new begins above everything that is loaded
+   */
+  setFresh(entry: Entry | undefined, further = false): void {
+    if (entry !== this.#fresh) this.#freshSeen = false;
+    this.#fresh = entry;
+    this.#freshFurther = further;
+    this.#paint();
+  }
+
+  /** Shows that messages are missing after the last entry. */
+  setGapAfter(id: number): void {
+    this.#gapAfter = id;
+    this.#paint();
+  }
+
+  setUser(user: string | undefined): void {
+    this.#rows.setUser(user);
+    this.#paint();
+  }
+
+  toLatest(): void {
+    this.following = true;
+    this.#unseen = 0;
+    this.#slice.toEnd(this.entries.length);
+    this.#draw();
+    this.#actions.caughtUp();
+  }
+
+  /** Scrolls by screens. */
+  page(screens: number): void {
+    this.#root.scrollBy({ top: screens * this.#root.clientHeight * 0.9 });
+  }
+
+  #bind(button: HTMLElement, go: () => void): void {
+    button.addEventListener("click", () => {
+      go();
+      this.#root.focus({ preventScroll: true });
+    });
+  }
+
+  /** Draws the rows, and keeps what is in view where it is. */
+  #draw(): void {
+    const root = this.#root;
+    const top = root.getBoundingClientRect().top;
+    const anchor = this.following ? undefined : this.#rows.firstBelow(top);
+    const before = anchor?.getBoundingClientRect().top ?? 0;
+    this.#drawRows();
+    if (this.following) this.#toBottom();
+    else if (anchor?.isConnected) root.scrollTop += anchor.getBoundingClientRect().top - before;
+    this.#drawButtons();
+    if (root.scrollTop < NEAR) this.#up();
+  }
+
+  #drawRows(): void {
+    const { entries } = this;
+    const slice = this.#slice;
+    if (this.following) slice.follow(entries.length);
+    const atEnd = slice.to === entries.length;
+    const shown = entries.slice(slice.from, slice.to);
+    const all = atEnd ? [...shown, ...this.#outgoing] : shown;
+    this.#rows.draw(all, entries[slice.from - 1], this.#fresh);
+    this.#beginning.textContent = slice.from === 0 ? this.#actions.beginning() : "";
     const last = entries.at(-1);
-    const gap = last !== undefined && last.id === gapAfter && to === entries.length;
-    ending.textContent = gap ? gapWords(last.time) : "";
+    const gap = atEnd && last !== undefined && last.id === this.#gapAfter;
+    this.#ending.textContent = gap ? gapWords(last.time) : "";
   }
 
-  function drawnRow(entry: Entry | Waiting, before: Entry | undefined): HTMLElement {
-    const lead = leadOf(before, entry);
-    const parts = { before, entry, lead, fresh: entry === fresh, user };
-    const as = `${lead.day}${lead.gap}${lead.head}${parts.fresh}`;
-    const old = drawn.get(entry);
-    if (old?.as === as) return old.row;
-    const row = "state" in entry ? waitingRowOf(parts, entry, actions) : rowOf(parts);
-    drawn.set(entry, { row, as });
-    return row;
-  }
+  #drawButtons(): void {
+    const below = this.#below;
+    const far = this.#rest > 1.5 * this.#root.clientHeight;
+    below.hidden = this.following || (this.#unseen === 0 && !far);
+    below.textContent =
+      this.#unseen === 0 ? "To the latest" : `${count(this.#unseen, "new", "new")} below`;
 
-  /** Takes away what is not wanted, then puts in what is missing: what stays is not touched. */
-  function replaceRows(wanted: HTMLElement[]): void {
-    const keep = new Set<Element>(wanted);
-    for (const row of [...rows.children]) if (!keep.has(row)) row.remove();
-    let at = rows.firstElementChild;
-    for (const row of wanted) {
-      if (row === at) at = at.nextElementSibling;
-      else rows.insertBefore(row, at);
-    }
-  }
-
-  function showBelow(): void {
-    const far = root.scrollHeight - root.scrollTop - root.clientHeight > 1.5 * root.clientHeight;
-    below.hidden = following || (unseen === 0 && !far);
-    below.textContent = unseen === 0 ? "To the latest" : `${count(unseen, "new", "new")} below`;
-  }
-
-  function showAbove(): void {
-    const at = fresh === undefined ? -1 : entries.lastIndexOf(fresh);
-    const row = fresh === undefined ? undefined : drawn.get(fresh)?.row;
-    const bottom = row?.getBoundingClientRect().bottom ?? -Infinity;
-    const isAbove = at >= 0 && (at < from || bottom < root.getBoundingClientRect().top);
-    freshSeen ||= at >= 0 && !isAbove;
-    above.hidden = !freshFurther && (freshSeen || !isAbove);
-    above.textContent = freshFurther
+    const above = this.#above;
+    const at = this.#freshAt;
+    const bottom = this.#freshRow?.getBoundingClientRect().bottom ?? -Infinity;
+    const isAbove =
+      at >= 0 && (at < this.#slice.from || bottom < this.#root.getBoundingClientRect().top);
+    this.#freshSeen ||= at >= 0 && !isAbove;
+    above.hidden = !this.#freshFurther && (this.#freshSeen || !isAbove);
+    above.textContent = this.#freshFurther
       ? "More new above"
-      : `${count(entries.length - at, "new", "new")} above`;
+      : `${count(this.entries.length - at, "new", "new")} above`;
   }
 
-  /** To the mark, or to the top where it is not loaded yet, which loads more. */
-  function toFresh(): void {
-    const at = fresh === undefined ? 0 : entries.lastIndexOf(fresh);
-    following = false;
-    if (at < from) {
-      from = Math.max(0, at - STEP);
-      to = Math.min(entries.length, from + MOST);
-    }
-    keepingPlace(draw);
-    const row = fresh === undefined ? undefined : drawn.get(fresh)?.row;
-    if (row === undefined) root.scrollTop = 0;
+  /** Pixels below what is in view. */
+  get #rest(): number {
+    const { scrollHeight, scrollTop, clientHeight } = this.#root;
+    return scrollHeight - scrollTop - clientHeight;
+  }
+
+  /** The index of the entry with the mark, or -1. */
+  get #freshAt(): number {
+    return this.#fresh === undefined ? -1 : this.entries.lastIndexOf(this.#fresh);
+  }
+
+  get #freshRow(): HTMLElement | undefined {
+    return this.#fresh === undefined ? undefined : this.#rows.rowOf(this.#fresh);
+  }
+
+  /** Jumps to the mark, or to the top if it is not loaded yet, which loads more. */
+  #toFresh(): void {
+    this.following = false;
+    this.#slice.reach(Math.max(0, this.#freshAt), this.entries.length);
+    this.#draw();
+    const row = this.#freshRow;
+    if (row === undefined) this.#root.scrollTop = 0;
     else row.scrollIntoView({ block: "start" });
   }
 
-  function onScroll(): void {
-    const rest = root.scrollHeight - root.scrollTop - root.clientHeight;
-    const was = following;
-    following = rest < FOLLOW && to === entries.length;
-    if (following && !was) {
-      unseen = 0;
-      actions.caughtUp();
+  #toBottom(): void {
+    this.#root.scrollTop = this.#root.scrollHeight;
+  }
+
+  readonly #onScroll = (): void => {
+    const rest = this.#rest;
+    const was = this.following;
+    const atEnd = this.#slice.to === this.entries.length;
+    this.following = rest < FOLLOW && atEnd;
+    if (this.following && !was) {
+      this.#unseen = 0;
+      this.#actions.caughtUp();
     }
-    if (root.scrollTop < NEAR) up();
-    else if (rest < NEAR && to < entries.length) down();
-    showBelow();
-    showAbove();
-  }
-
-  function up(): void {
-    if (from === 0) {
-      if (actions.hasOlder()) actions.older();
-      return;
+    if (this.#root.scrollTop < NEAR) this.#up();
+    else if (rest < NEAR && !atEnd) {
+      this.#slice.down(this.entries.length);
+      this.#paint();
     }
-    const next = Math.max(0, from - STEP);
-    // More rows than there may be at the latest message: they would go again at once.
-    if (following && entries.length - next > MOST) return;
-    from = next;
-    to = Math.min(to, from + MOST);
-    paint();
-  }
-
-  function down(): void {
-    to = Math.min(entries.length, to + STEP);
-    from = Math.max(from, to - MOST);
-    paint();
-  }
-
-  function toLatest(): void {
-    following = true;
-    unseen = 0;
-    from = Math.max(0, entries.length - MOST);
-    keepingPlace(draw);
-    actions.caughtUp();
-  }
-
-  root.addEventListener("scroll", eachFrame(onScroll), { passive: true });
-  above.addEventListener("click", () => {
-    toFresh();
-    root.focus({ preventScroll: true });
-  });
-  below.addEventListener("click", () => {
-    toLatest();
-    root.focus({ preventScroll: true });
-  });
-  const stay = new ResizeObserver(() => {
-    if (following) root.scrollTop = root.scrollHeight;
-  });
-  stay.observe(root);
-  stay.observe(rows);
-
-  return {
-    entries,
-    get following() {
-      return following;
-    },
-    add(added) {
-      const first = entries[from];
-      const last = entries[to - 1];
-      const newest = entries.at(-1);
-      const atEnd = to === entries.length;
-      insert(entries, added);
-      if (first !== undefined && last !== undefined) {
-        from = entries.lastIndexOf(first);
-        to = entries.lastIndexOf(last) + 1;
-        if (!following) unseen += entries.length - 1 - entries.lastIndexOf(newest ?? last);
-        if (!following && atEnd) {
-          to = Math.min(entries.length, Math.max(to, from + MOST));
-        }
-      }
-      paint();
-    },
-    setWaiting(next) {
-      waiting = next;
-      paint();
-    },
-    setFresh(entry, further = false) {
-      if (entry !== fresh) freshSeen = false;
-      fresh = entry;
-      freshFurther = further;
-      paint();
-    },
-    setGapAfter(id) {
-      gapAfter = id;
-      paint();
-    },
-    setUser(next) {
-      user = next;
-      drawn.clear();
-      paint();
-    },
-    toLatest,
-    page(screens) {
-      root.scrollBy({ top: screens * root.clientHeight * 0.9 });
-    },
+    this.#drawButtons();
   };
+
+  #up(): void {
+    if (this.#slice.from > 0) {
+      if (this.#slice.up(this.entries.length, this.following)) this.#paint();
+    } else if (this.#actions.hasOlder()) this.#actions.older();
+  }
 }

@@ -1,13 +1,13 @@
 import { eachFrame, find, make } from "./dom.ts";
 
-/** What a screen reader reads out: each message once, and nothing when rows move. */
+/** What a screen reader announces: each message once, and nothing when rows move. */
 export interface Live {
   say(words: string): void;
 }
 
 /** Sentences that are kept in the region. */
 const KEPT = 5;
-/** More at once than this is told by its number alone. */
+/** More than this at once are announced as a number. */
 const SPOKEN = 3;
 
 export function createLive(): Live {

@@ -1,7 +1,7 @@
 import { find, make } from "./dom.ts";
 import { bindTheme } from "./theme.ts";
 
-/** The menu at the right of the header. */
+/** The menu on the right of the header. */
 export interface Menu {
   setUser(user: string | undefined): void;
 }
@@ -19,10 +19,10 @@ export function bindMenu({ rename, leave }: MenuActions): Menu {
   bindTheme(find("theme", HTMLElement));
 
   copy.addEventListener("click", async () => {
-    copy.textContent = (await copied(location.href)) ? "Copied" : "The address bar has the link";
+    copy.textContent = (await copied(location.href)) ? "Copied" : "Copy it from the address bar";
   });
   menu.addEventListener("toggle", () => {
-    copy.textContent = "Copy the link";
+    copy.textContent = "Copy link";
   });
   find("rename", HTMLButtonElement).addEventListener("click", () => {
     menu.hidePopover();
@@ -50,7 +50,7 @@ async function copied(text: string): Promise<boolean> {
   }
 }
 
-/** Without https, browsers give a page no clipboard but this old one. */
+/** Without https, browsers only offer this old clipboard. */
 function copiedBySelection(text: string): boolean {
   const area = make("textarea", "unseen");
   area.value = text;

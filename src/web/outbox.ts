@@ -1,26 +1,26 @@
 import type { Chat, Sent } from "../client/client.ts";
-import type { Entry, Waiting } from "./entries.ts";
+import type { Entry, Outgoing } from "./entries.ts";
 import { refusalWords } from "./words.ts";
 
-/** One's own messages from the moment they are written until they are seen among the others. */
+/** One's own messages, from when they are sent until they appear in the channel. */
 export interface Outbox {
-  readonly waiting: readonly Waiting[];
+  readonly outgoing: readonly Outgoing[];
   send(text: string): void;
-  retry(waiting: Waiting): void;
+  retry(outgoing: Outgoing): void;
   /** The name or the connection has changed. */
   refresh(): void;
-  discard(waiting: Waiting): void;
-  /** A message of the channel: what was one's own on its way is then no longer. */
+  discard(outgoing: Outgoing): void;
+  /** A message arrived in the channel: if it is one's own, it is no longer on its way. */
   seen(entry: Entry, ref: string | undefined): void;
 }
 
-/** What one can do about it is to write it anew. */
-const HOPELESS = new Set(["text_too_long", "text_blank"]);
+/** After these, only editing helps. */
+const MUST_EDIT = new Set(["text_too_long", "text_blank"]);
 
 /**
- * @param user one's own name; empty while one has none
- * @param wasSeen whether a message with this id is among those of the channel
- * @param changed is called when something of it is to be drawn anew
+ * @param user one's own name; empty: none
+ * @param wasSeen whether the channel's list has a message with this id
+ * @param changed is called when it must be redrawn
  */
 export function createOutbox(
   chat: Chat,
@@ -28,15 +28,15 @@ export function createOutbox(
   wasSeen: (id: number) => boolean,
   changed: () => void,
 ): Outbox {
-  let waiting: Waiting[] = [];
+  let outgoing: Outgoing[] = [];
   const held = () => chat.state !== "open" || user() === "";
 
   function settled(ref: string, sent: Sent): void {
-    waiting = waiting.flatMap((one): Waiting[] => {
+    outgoing = outgoing.flatMap((one): Outgoing[] => {
       if (one.ref !== ref) return [one];
       if (!sent.ok) {
         const reason = refusalWords(sent.code, sent.message);
-        return [{ ...one, state: "failed", reason, hopeless: HOPELESS.has(sent.code) }];
+        return [{ ...one, state: "failed", reason, mustEdit: MUST_EDIT.has(sent.code) }];
       }
       return sent.id !== undefined && wasSeen(sent.id)
         ? []
@@ -46,13 +46,13 @@ export function createOutbox(
   }
 
   const outbox: Outbox = {
-    get waiting() {
-      return waiting;
+    get outgoing() {
+      return outgoing;
     },
     send(text) {
       const { ref, sent } = chat.send(text);
-      const now: Waiting = { ref, text, user: user(), time: Date.now(), state: "sending" };
-      waiting = [...waiting, { ...now, held: held() }];
+      const now: Outgoing = { ref, text, user: user(), time: Date.now(), state: "sending" };
+      outgoing = [...outgoing, { ...now, held: held() }];
       changed();
       void sent.then((result) => settled(ref, result));
     },
@@ -62,19 +62,19 @@ export function createOutbox(
     },
     refresh() {
       const next = { user: user(), held: held() };
-      const differs = (one: Waiting) => one.user !== next.user || one.held !== next.held;
-      if (!waiting.some((one) => one.state === "sending" && differs(one))) return;
-      waiting = waiting.map((one) => (one.state === "sending" ? { ...one, ...next } : one));
+      const differs = (one: Outgoing) => one.user !== next.user || one.held !== next.held;
+      if (!outgoing.some((one) => one.state === "sending" && differs(one))) return;
+      outgoing = outgoing.map((one) => (one.state === "sending" ? { ...one, ...next } : one));
       changed();
     },
     discard({ ref }) {
-      waiting = waiting.filter((one) => one.ref !== ref);
+      outgoing = outgoing.filter((one) => one.ref !== ref);
       changed();
     },
     seen({ id }, ref) {
-      const rest = waiting.filter((one) => one.ref !== ref && (id === undefined || one.id !== id));
-      if (rest.length === waiting.length) return;
-      waiting = rest;
+      const rest = outgoing.filter((one) => one.ref !== ref && (id === undefined || one.id !== id));
+      if (rest.length === outgoing.length) return;
+      outgoing = rest;
       changed();
     },
   };

@@ -1,7 +1,7 @@
 import { eachFrame, find, make, nameElement } from "./dom.ts";
 import { count } from "./words.ts";
 
-/** Everyone in the channel: those with a name by it, the others by their number. */
+/** Everyone in the channel: names for those who have one, a number for the others. */
 export interface People {
   set(connections: number, names: readonly string[] | undefined): void;
 }
@@ -25,9 +25,9 @@ export function createPeople(): People {
     const sorted = [...(names ?? [])].sort(ORDER.compare);
     list.replaceChildren(...sorted.map((name) => make("li", "", nameElement(name))));
     const nameless = connections - sorted.length;
-    if (names === undefined) readers.textContent = "Too many to list them all.";
+    if (names === undefined) readers.textContent = "Too many to list.";
     else if (nameless <= 0) readers.textContent = "";
-    else readers.textContent = `${nameless} reading along`;
+    else readers.textContent = `${nameless} without a name`;
   });
 
   return {

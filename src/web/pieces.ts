@@ -1,4 +1,4 @@
-/** A text in pieces: plain, links, and mentions of one's own name. */
+/** A part of a text: plain, a link, or a mention of one's own name. */
 export interface Piece {
   readonly kind: "text" | "link" | "mention";
   readonly text: string;
@@ -8,7 +8,7 @@ const LINK = /\bhttps?:\/\/[^\s<>"'`{}|\\^\p{Cc}\p{Bidi_Control}]+/giu;
 const TRAILING = /[.,:;!?…*_~'"»”’]$/u;
 const PAIRS: Record<string, string> = { ")": "(", "]": "[" };
 
-/** @param name one's own; a mention is an `@` with it behind */
+/** @param name one's own; a mention is an `@` followed by it */
 export function piecesOf(text: string, name: string | undefined): Piece[] {
   const pieces: Piece[] = [];
   let end = 0;
@@ -23,13 +23,13 @@ export function piecesOf(text: string, name: string | undefined): Piece[] {
   return pieces;
 }
 
-/** The address of a link, where it is one that is safe to open. */
+/** The address of a link, if it is safe to open. */
 export function hrefOf(link: string): string | undefined {
   const url = URL.parse(link);
   return url !== null && /^https?:$/.test(url.protocol) ? url.href : undefined;
 }
 
-/** Without what ends the sentence around it, and a bracket that was opened before it. */
+/** Without the punctuation of the sentence around it, and a bracket that was opened before it. */
 function trimmed(link: string): string {
   for (let rest = link; ; rest = rest.slice(0, -1)) {
     const last = rest.at(-1) ?? "";
@@ -52,7 +52,7 @@ function mentionsIn(text: string, name: string | undefined): Piece[] {
   return pieces;
 }
 
-/** `@name` in any case, where neither side of it goes on as a word. */
+/** `@name` in any case, but not within a word. */
 function mentionPattern(name: string): RegExp {
   const literal = name.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
   return new RegExp(`(?<![\\p{L}\\p{N}_])@${literal}(?![\\p{L}\\p{M}\\p{N}_])`, "giu");
@@ -64,14 +64,22 @@ export function mentions(text: string, name: string | undefined): boolean {
 
 const FEW_EMOJI = /^(?:\p{RGI_Emoji}\s*){1,3}$/v;
 
-/** Whether a text is nothing but one to three emoji, which are drawn larger. */
+/** Whether a text is only one to three emoji, which are drawn larger. */
 export function isFewEmoji(text: string): boolean {
   return text.length < 100 && FEW_EMOJI.test(text);
 }
 
-/** Code points, as the server counts a text. */
-export function lengthOf(text: string): number {
-  let points = 0;
-  for (const _ of text) points++;
-  return points;
+/** A text without what overrides the direction of its characters. Marks and isolates stay. */
+export function undirected(text: string): string {
+  return text.replace(/[\u202a-\u202e]/g, "");
+}
+
+/** A text of more lines than MOST is shown with HEAD of them at first. */
+const MOST = 25;
+const HEAD = 20;
+
+/** The first lines of a text that has too many; undefined if all are shown. */
+export function headOf(text: string): string | undefined {
+  const lines = text.split(/[\n\u2028\u2029]/);
+  return lines.length > MOST ? lines.slice(0, HEAD).join("\n") : undefined;
 }

@@ -1,9 +1,17 @@
 import { button, make, nameElement } from "./dom.ts";
-import type { Entry, Lead, Waiting } from "./entries.ts";
-import { hrefOf, isFewEmoji, mentions, type Piece, piecesOf } from "./pieces.ts";
+import type { Entry, Lead, Outgoing } from "./entries.ts";
+import {
+  headOf,
+  hrefOf,
+  isFewEmoji,
+  mentions,
+  type Piece,
+  piecesOf,
+  undirected,
+} from "./pieces.ts";
 import { clock, dayOf, fullTime, gapWords } from "./words.ts";
 
-/** One row of the list: what leads to a message, and the message. */
+/** What a row of the list is drawn from. */
 export interface RowParts {
   readonly before: Entry | undefined;
   readonly entry: Entry;
@@ -26,10 +34,7 @@ export function rowOf({ before, entry, lead, fresh, user }: RowParts): HTMLLIEle
     row.append(make("p", "who", ...name, timeOf(entry.time)));
     row.classList.add("head");
   }
-  const text = make("p", "text", ...piecesOf(entry.text, user).map(nodeOf));
-  text.dir = "auto";
-  if (isFewEmoji(entry.text)) text.classList.add("emoji");
-  const line = make("div", "line", text);
+  const line = make("div", "line", ...textOf(entry, user));
   line.title = fullTime(entry.time);
   if (!lead.head) line.prepend(timeOf(entry.time));
   if (mentions(entry.text, user)) line.classList.add("mine");
@@ -37,33 +42,55 @@ export function rowOf({ before, entry, lead, fresh, user }: RowParts): HTMLLIEle
   return row;
 }
 
-export interface WaitingActions {
-  retry(waiting: Waiting): void;
-  /** To write it anew. */
-  edit(waiting: Waiting): void;
-  discard(waiting: Waiting): void;
+/** The long messages that somebody has opened, so that they stay open when their row is redrawn. */
+const opened = new WeakSet<Entry>();
+
+/** The text, and a button that opens it if it is cut. */
+function textOf(entry: Entry, user: string | undefined): HTMLElement[] {
+  const nodes = (text: string) => piecesOf(text, user).map(nodeOf);
+  const head = opened.has(entry) ? undefined : headOf(entry.text);
+  const text = make("p", "text", ...nodes(head ?? entry.text));
+  text.dir = "auto";
+  if (isFewEmoji(entry.text)) text.classList.add("emoji");
+  if (head === undefined) return [text];
+  const open = (): void => {
+    opened.add(entry);
+    text.replaceChildren(...nodes(entry.text));
+    text.tabIndex = -1;
+    text.focus({ preventScroll: true });
+    more.remove();
+  };
+  const more = button("Show all", open);
+  return [text, more];
 }
 
-/** The row of a message of one's own that is on its way. */
-export function waitingRowOf(
+export interface OutgoingActions {
+  retry(outgoing: Outgoing): void;
+  /** Puts it back into the field. */
+  edit(outgoing: Outgoing): void;
+  discard(outgoing: Outgoing): void;
+}
+
+/** The row of one of your own messages, on its way. */
+export function outgoingRowOf(
   parts: RowParts,
-  waiting: Waiting,
-  actions: WaitingActions,
+  outgoing: Outgoing,
+  actions: OutgoingActions,
 ): HTMLLIElement {
   const row = rowOf(parts);
-  row.classList.add("waiting", waiting.state);
-  if (waiting.held === true) row.classList.add("held");
-  if (waiting.state === "sending") {
-    row.append(make("p", "progress", waiting.held === true ? "Waiting to send" : "Sending…"));
+  row.classList.add("outgoing", outgoing.state);
+  if (outgoing.held === true) row.classList.add("held");
+  if (outgoing.state === "sending") {
+    row.append(make("p", "progress", outgoing.held === true ? "Waiting to send" : "Sending…"));
   }
-  if (waiting.state === "failed") {
-    const reason = make("span", "", `Not sent. ${waiting.reason ?? ""}`);
+  if (outgoing.state === "failed") {
+    const reason = make("span", "", `Not sent. ${outgoing.reason ?? ""}`);
     reason.dir = "auto";
     const again =
-      waiting.hopeless === true
-        ? button("Edit", () => actions.edit(waiting))
-        : button("Try again", () => actions.retry(waiting));
-    const away = button("Discard", () => actions.discard(waiting));
+      outgoing.mustEdit === true
+        ? button("Edit", () => actions.edit(outgoing))
+        : button("Try again", () => actions.retry(outgoing));
+    const away = button("Discard", () => actions.discard(outgoing));
     row.append(make("p", "failure", reason, again, away));
   }
   return row;
@@ -81,11 +108,13 @@ function timeOf(time: number): HTMLTimeElement {
 }
 
 function nodeOf({ kind, text }: Piece): Node | string {
-  if (kind === "text") return text;
+  if (kind === "text") return undirected(text);
   if (kind === "mention") return make("mark", "", text);
   const link = make("a", "", text);
   link.href = hrefOf(text) ?? "";
   link.rel = "noopener noreferrer nofollow ugc";
   link.target = "_blank";
+  // Isolated, so that what is around it cannot change how it reads.
+  link.dir = "ltr";
   return link;
 }

@@ -1,7 +1,7 @@
 import { find } from "./dom.ts";
 import { type Connection, stateSentence, stateWord } from "./words.ts";
 
-/** The state of the connection: a word in the header, and a sentence where one has to wait. */
+/** The state of the connection: a word in the header, and a sentence if one has to wait. */
 export interface Status {
   set(connection: Connection): void;
 }

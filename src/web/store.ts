@@ -8,7 +8,7 @@ type Place = "localStorage" | "sessionStorage";
 
 const RECENT_MOST = 12;
 
-/** A browser that is told to keep nothing throws when it is asked. Then nothing is remembered. */
+/** A browser that blocks storage throws. Then nothing is remembered. */
 function read(place: Place, key: string): string | undefined {
   try {
     return window[place].getItem(`shoal:${key}`) ?? undefined;
@@ -52,7 +52,7 @@ export const store = {
   notify: () => read("localStorage", "notify") === "yes",
   setNotify: (on: boolean) => write("localStorage", "notify", on ? "yes" : undefined),
 
-  /** The name that was used last, in any channel. */
+  /** The name that was last used, in any channel. */
   name: () => read("localStorage", "name"),
 
   channels: () => parsed(read("localStorage", "channels"), isList) ?? [],
@@ -62,7 +62,7 @@ export const store = {
     write("localStorage", "channels", JSON.stringify(recent));
   },
 
-  /** Under which name this tab talks in a channel, or the last one that did. */
+  /** The name under which this tab talks in a channel, or else the last tab's. */
   identity(channel: string): Identity | undefined {
     const key = `identity:${channel}`;
     const text = read("sessionStorage", key) ?? read("localStorage", key);
@@ -78,7 +78,7 @@ export const store = {
   draft: (channel: string) => read("sessionStorage", `draft:${channel}`) ?? "",
   setDraft: (channel: string, text: string) => write("sessionStorage", `draft:${channel}`, text),
 
-  /** The id of the last message that was seen in a channel. */
+  /** The id of the last message seen in a channel. */
   seen: (channel: string) => Number(read("localStorage", `seen:${channel}`) ?? 0),
   setSeen: (channel: string, id: number) => write("localStorage", `seen:${channel}`, String(id)),
 };

@@ -1,23 +1,23 @@
 /**
- * The tabs of this browser that show the same channel, so that they do not take turns with a name.
- * A tab holds a lock on the name that it talks under: where there is none, nobody does. Where there
- * is one, it may still be that of this very tab before it was reloaded, so the others are asked.
+ * The tabs of this browser that show the same channel, so that they do not take a name from each
+ * other in turns. A tab holds a lock on the name that it talks under: without a lock, no tab does.
+ * A lock can also be left over from this very tab before it reloaded, so the others are asked.
  */
 export interface Tabs {
   /** Whether another tab talks under this name. */
   talks(name: string): Promise<boolean>;
-  /** Under which name this tab talks from now on. */
+  /** This tab talks under this name from now on. */
   setOwn(name: string | undefined): void;
 }
 
 export interface TabsOptions {
-  /** A tab talks under this name no more: it was closed, or goes on under another one. */
+  /** A tab no longer talks under this name: it was closed, or has another one now. */
   readonly freed: (name: string) => void;
 }
 
 /**
- * Longest wait for another tab's word, in milliseconds: where a lock says that there may be one, or
- * where there are no locks, as without https. A frozen tab says none.
+ * How long to wait for another tab's answer, in milliseconds: if a lock says that there may be one,
+ * or if there are no locks, as without https. A frozen tab does not answer.
  */
 const WAIT = { locked: 2000, unknown: 400 };
 
@@ -27,7 +27,7 @@ interface Word {
 }
 
 export function createTabs(channel: string, { freed }: TabsOptions): Tabs {
-  // Not there without https, whatever the types say.
+  // Missing without https, whatever the types say.
   const locks = navigator.locks as LockManager | undefined;
   const bus = new BroadcastChannel(`shoal:${channel}`);
   const waiting = new Set<(name: string) => void>();
@@ -78,7 +78,7 @@ export function createTabs(channel: string, { freed }: TabsOptions): Tabs {
       own = name;
       release();
       if (name === undefined) return;
-      // Shared, since a tab that takes over holds it before the other one lets go.
+      // Shared, since a tab that takes over gets it before the other one releases it.
       const held = new Promise<void>((resolve) => (release = resolve));
       void locks?.request(lockOf(name), { mode: "shared" }, () => held);
     },

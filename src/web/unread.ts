@@ -1,34 +1,34 @@
 import type { Entry } from "./entries.ts";
 
-/** What was seen of a channel, and where what is new begins. */
+/** What was seen of a channel, and where the new messages begin. */
 export interface Unread {
-  /** The id of the last message that was seen; 0 before any. */
+  /** The id of the last message seen; 0 before any. */
   readonly seen: number;
-  /** The id after which everything is new; undefined where nothing is marked. */
+  /** The id after which everything is new; undefined: no mark. */
   readonly after: number | undefined;
-  /** A message came. Changes `after` where what is new begins with it, or some messages before it. */
+  /** A message arrived. Moves `after` if it is the first new one, or the outage before it was long. */
   arrived(entry: Entry, how: Arrival): void;
-  /** Everything up to this id is in sight. */
+  /** Everything up to this id is in view. */
   look(id: number): void;
-  /** What is new needs no mark any more. */
+  /** Removes the mark. */
   clear(): void;
 }
 
 export interface Arrival {
   readonly own: boolean;
-  /** Whether it came into sight at once. */
+  /** Whether it was in view at once. */
   readonly watched: boolean;
   /** Whether it was said while there was no connection. */
   readonly missed: boolean;
 }
 
-/** So many messages after an outage are read as they come; where there are more, one looks for the first. */
+/** After an outage, up to this many messages can be read at a glance; more get a mark. */
 const FEW = 3;
 
-/** @param seen the id of the last message that was seen when one was here before; 0 for never */
+/** @param seen the id of the last message seen on the last visit; 0 for none */
 export function createUnread(seen: number): Unread {
   let after = seen === 0 ? undefined : seen;
-  /** The messages of an outage that came in sight, in a row, and the last one before them. */
+  /** Messages of an outage in a row that came into view, and the last one before them. */
   let missed = 0;
   let missedAfter = 0;
 
@@ -59,7 +59,7 @@ export function createUnread(seen: number): Unread {
 }
 
 /**
- * The entry that what is new begins with; undefined while it may still be one that is not loaded.
+ * The first new entry; undefined while it may be one that is not loaded.
  *
  * @param after the id after which everything is new
  * @param more whether there are entries before these

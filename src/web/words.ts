@@ -27,8 +27,8 @@ function midnight(time: number): number {
 }
 
 /**
- * What is said where the chain of messages is broken between two times, or after one. A server that
- * has forgotten everything does not know whether something was said.
+ * The sentence for a broken chain of messages, between two times or after one. A server that forgot
+ * everything does not know whether there were any.
  */
 export function gapWords(from: number, to?: number): string {
   if (to === undefined) return `Messages may be missing after ${clock(from)}.`;
@@ -40,18 +40,18 @@ export function count(number: number, one: string, many: string): string {
   return `${number} ${number === 1 ? one : many}`;
 }
 
-/** Why a message was refused: in the server's words, unless they are meant for programs. */
+/** Why a message was rejected: the server's sentence, unless it is meant for programs. */
 export function refusalWords(code: string, message: string): string {
-  if (code === "not_identified") return "You had no name here.";
+  if (code === "not_identified") return "You had no name in this channel.";
   if (code === "text_too_long") return "It is longer than the server allows.";
-  if (code === "text_blank") return "There is nothing to see in it.";
+  if (code === "text_blank") return "It has nothing visible in it.";
   return message;
 }
 
-/** The state of the connection, as far as words for it are needed. */
+/** The state of the connection, as far as its words need it. */
 export interface Connection {
   readonly state: "connecting" | "open" | "waiting" | "offline" | "closed";
-  /** When the next try is due. */
+  /** When the next attempt is due, in milliseconds since the epoch. */
   readonly retryAt?: number | undefined;
   readonly reason?: "stopping" | "lost" | undefined;
 }
@@ -68,10 +68,10 @@ export function stateWord({ state }: Connection): string {
   return words[state];
 }
 
-/** A sentence, where there is more to say than the word; empty where there is not. */
+/** A sentence, if the word does not say enough; otherwise empty. */
 export function stateSentence({ state, retryAt, reason }: Connection, now: number): string {
-  if (state === "offline") return "This device is offline. What you write is sent once it is back.";
-  if (state === "closed") return "This tab is no longer connected. Reload it to go on.";
+  if (state === "offline") return "This device is offline. Messages are sent when it is back.";
+  if (state === "closed") return "This tab is disconnected. Reload it to reconnect.";
   if (state !== "waiting") return "";
   const why = reason === "stopping" ? "The server is restarting." : "The connection was lost.";
   const seconds = retryAt === undefined ? 0 : Math.ceil((retryAt - now) / 1000);

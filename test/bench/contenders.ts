@@ -1,11 +1,11 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import type { Dialect } from "../../src/client/load-wire.ts";
+import type { Dialect } from "./load-wire.ts";
 import { type CpuMeter, cpuMeter, memoryOf, peakOf } from "./cpu.ts";
 import { DIALECTS } from "./dialects.ts";
 
-/** Who is measured, and how each is started: in a process of its own, on the first core. */
+/** What is measured, and how it starts: each in its own process, on the first core. */
 
 const ROOT = resolve(import.meta.dir, "../..");
 const SERVERS = join(import.meta.dir, "servers");
@@ -14,7 +14,7 @@ export const BINARY = join(ROOT, "dist/shoal");
 
 export interface Contender {
   readonly command: readonly string[];
-  /** What its connections speak; they take turns through these. */
+  /** What its connections speak; they take these in turn. */
   readonly dialects: readonly Dialect[];
   readonly env?: Readonly<Record<string, string>>;
   /** Whether it keeps messages in a file. */
@@ -46,13 +46,13 @@ export const CONTENDERS = {
 
 export type ContenderName = keyof typeof CONTENDERS;
 
-/** The protocol alone is measured, and the limit of frames a second is not part of it. */
+/** Only the protocol is measured, without the rate limit. */
 const ENV = {
   HOST: "127.0.0.1",
   PORT: "0",
   NODE_ENV: "production",
   MESSAGE_RATE: "0",
-  // The address is told at this level; nothing else is while it serves.
+  // This level logs the address, and nothing else while it serves.
   LOG_LEVEL: "info",
 };
 
@@ -63,14 +63,14 @@ export interface Running {
   readonly cpu: CpuMeter;
   /** Bytes of the server's memory. */
   memory(): number | undefined;
-  /** The most there ever were, shared pages included. */
+  /** The highest so far, including shared pages. */
   peak(): number | undefined;
   stop(): Promise<void>;
 }
 
 const taskset = Bun.which("taskset");
 const cores = navigator.hardwareConcurrency;
-/** Whether server and load have a core each. */
+/** Whether the server and the load have a core each. */
 export const pinned = taskset !== null && cores > 1;
 
 /** @returns a command that runs on this core alone, where the system allows */
@@ -113,7 +113,7 @@ export async function start(
     memory: () => memoryOf(child.pid),
     peak: () => peakOf(child.pid),
     async stop() {
-      // Its state is of no more interest, and a drain would only take time.
+      // Its state no longer matters, and a drain would only take time.
       child.kill("SIGKILL");
       await child.exited;
       rmSync(folder, { recursive: true, force: true });
@@ -121,7 +121,7 @@ export async function start(
   };
 }
 
-/** The first address that a server writes. What it writes later is read, so that it never waits. */
+/** The first address that a server writes. Later output is read as well, so that it never blocks. */
 function addressIn(output: ReadableStream<Uint8Array>): Promise<string> {
   const address = Promise.withResolvers<string>();
   async function read(): Promise<void> {

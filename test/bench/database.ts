@@ -1,8 +1,9 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { V1 } from "../../src/client/load-wire.ts";
-import { createLoad, type LoadFigures } from "../../src/client/load.ts";
+import { V1 } from "./load-wire.ts";
+import type { LoadFigures } from "./load-plan.ts";
+import { Load } from "./load.ts";
 import { pinSelf } from "./contenders.ts";
 
 /**
@@ -49,7 +50,7 @@ async function measure(database: string, pace: typeof FIXED | typeof SATURATED):
     url = /"url":"http([^"]+)\/"/.exec(chunk)?.[1] ?? "";
     if (url !== "") break;
   }
-  const load = createLoad({ ...CROWD, url: `ws${url}/db`, dialects: [V1], pace });
+  const load = new Load({ ...CROWD, url: `ws${url}/db`, dialects: [V1], pace });
   await load.open();
   let before = 0;
   let main = 0;

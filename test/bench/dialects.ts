@@ -1,4 +1,4 @@
-import { clientFrame, type Dialect, type Kind, PLAIN, V1 } from "../../src/client/load-wire.ts";
+import { clientFrame, type Dialect, type Kind, PLAIN, V1 } from "./load-wire.ts";
 
 /** What the servers speak that Shoal is measured with. */
 

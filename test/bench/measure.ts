@@ -1,5 +1,6 @@
-import { PLAIN } from "../../src/client/load-wire.ts";
-import { createLoad, type LoadFigures, type LoadPlan } from "../../src/client/load.ts";
+import { PLAIN } from "./load-wire.ts";
+import type { LoadFigures, LoadPlan } from "./load-plan.ts";
+import { Load } from "./load.ts";
 import { BINARY, type Contender, onCore, start } from "./contenders.ts";
 
 /** One measurement of one contender: a new process, a load, and what both have shown. */
@@ -34,7 +35,7 @@ export async function talk(
   env: Readonly<Record<string, string>> = {},
 ): Promise<Sample> {
   const server = await start(contender, env);
-  const load = createLoad({ ...plan, url: server.url, dialects: server.dialects });
+  const load = new Load({ ...plan, url: server.url, dialects: server.dialects });
   try {
     await load.open();
     const cpu: (number | undefined)[] = [];
@@ -104,7 +105,7 @@ const AT_ONCE = 2000;
 /** Connects and says nothing. */
 export async function idle(contender: Contender, plan: IdlePlan): Promise<Sample> {
   const server = await start(contender);
-  const load = createLoad({
+  const load = new Load({
     ...plan,
     url: server.url,
     dialects: server.dialects,
@@ -161,7 +162,7 @@ export async function firstConnection(): Promise<Sample> {
   try {
     const url = `ws://127.0.0.1:${port}`;
     for (;;) {
-      const load = createLoad({
+      const load = new Load({
         ...{ url, connections: 1, channels: 1, dialects: [PLAIN], talkers: 0 },
         ...{ pace: { inFlight: 0 }, textLength: 48, named: false },
       });

@@ -10,7 +10,7 @@ export interface Outcome {
   readonly samples: ReadonlyMap<string, readonly Sample[]>;
 }
 
-/** @param progress is told what is measured next */
+/** @param progress receives what is measured next */
 export async function run(part: Part, progress: (line: string) => void): Promise<Outcome> {
   const { entries, rounds } = part;
   const samples = new Map<string, Sample[]>(entries.map(({ name }) => [name, []]));

@@ -7,7 +7,7 @@ import { launch, visit } from "../helpers/browser.ts";
 import { enterAs, V1 } from "../helpers/client.ts";
 import { type Shoal, startShoal } from "../helpers/shoal.ts";
 
-/** Pictures of each state for people to look at, and what a program can judge of them. */
+/** Screenshots of each state for people to look at, and what a program can check. */
 const PICTURES = resolve(import.meta.dir, "../../test-results/page");
 
 const SCREENS = {
@@ -41,11 +41,11 @@ afterAll(async () => {
   await shoal.end();
 });
 
-/** Takes a picture, and asks axe-core what is wrong. */
+/** Takes a screenshot, and lets axe-core check the page. */
 async function look(page: Page, name: string): Promise<void> {
   await page.evaluate("Promise.allSettled(document.getAnimations().map((one) => one.finished))");
   await page.screenshot({ path: `${PICTURES}/${name}.png` });
-  await page.evaluate(axe.source);
+  if (!(await page.evaluate("'axe' in window"))) await page.evaluate(axe.source);
   const { violations } = (await page.evaluate("axe.run()")) as AxeResults;
   const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html)}`);
   expect(found).toEqual([]);
@@ -62,12 +62,12 @@ const LOOKS = [
   ["narrow", "dark"],
 ] as const;
 
-describe("every state is good to look at", () => {
+describe("every state is accessible and fits", () => {
   test.each(LOOKS)("on a %s in %s", async (screen, scheme) => {
     const options = { ...SCREENS[screen], colorScheme: scheme };
     const at = (state: string) => `${screen}-${scheme}-${state}`;
     const empty = await visit(browser, `${shoal.http}/empty-${screen}-${scheme}`, options);
-    await empty.page.getByText("Nobody has said anything yet.").waitFor();
+    await empty.page.getByText("No messages yet.").waitFor();
     await look(empty.page, at("empty"));
     await empty.page.goto(`${shoal.http}/`);
     await look(empty.page, at("landing"));
@@ -82,7 +82,7 @@ describe("every state is good to look at", () => {
     await look(page, at("reading"));
     await page.locator("#name").fill("bob");
     await page.locator("#name").press("Enter");
-    await page.getByText("Somebody in this channel has this name").waitFor();
+    await page.getByText("Someone in this channel already has this name").waitFor();
     await look(page, at("taken"));
     await join(`amy ${screen} ${scheme}`);
     await say(`hello from a ${screen}, @bob`);
@@ -116,7 +116,7 @@ describe("every state is good to look at", () => {
   });
 });
 
-test("where one writes leaves room for the talk on small screens", async () => {
+test("the message field leaves space for the messages on small screens", async () => {
   const size = { viewport: { width: 320, height: 600 } };
   const { page, join, close } = await visit(browser, `${shoal.http}/small`, size);
   await join("somebody with quite a long name");
@@ -129,7 +129,7 @@ test("where one writes leaves room for the talk on small screens", async () => {
   await close();
 });
 
-test("the switch wins over the system, and is remembered", async () => {
+test("the theme overrides the system's, and is remembered", async () => {
   const { page, close } = await visit(browser, `${shoal.http}/theme`, { colorScheme: "dark" });
   const ground = () => page.evaluate("getComputedStyle(document.documentElement).backgroundColor");
   const dark = await ground();
@@ -145,33 +145,19 @@ test("the switch wins over the system, and is remembered", async () => {
   await close();
 });
 
-test("its files are under 25 KB packed, and it is usable within 300 ms", async () => {
-  const context = await browser.newContext();
-  const page = await context.newPage();
+test("the page loads at most 21 KB, gzipped, and then shows messages and asks for a name", async () => {
+  const page = await (await browser.newContext()).newPage();
   const sizes = new Map<string, number>();
-  page.on("response", async (response) => {
+  page.on("response", (response) => {
     const { pathname } = new URL(response.url());
     sizes.set(pathname, Number(response.headers()["content-length"] ?? 0));
   });
-  await page.addInitScript(`
-    window.usable = new Promise((done) => {
-      new MutationObserver(() => {
-        const shown = document.querySelector("#rows li") !== null;
-        const asks = document.querySelector("#naming:not([hidden])") !== null;
-        if (shown && asks) done(performance.now());
-      }).observe(document, { childList: true, subtree: true, attributes: true });
-    });
-  `);
-  const times: number[] = [];
-  // The others waited for what else the machine was doing.
-  while (times.length < 20 && !times.some((time) => time < 300)) {
-    await page.goto(`${shoal.http}/looks`);
-    times.push(Number(await page.evaluate("window.usable")));
-  }
+  await page.goto(`${shoal.http}/looks`);
+  await page.locator("#naming:not([hidden])").waitFor();
+  await page.locator("#rows li").first().waitFor();
   const total = [...sizes.values()].reduce((sum, size) => sum + size, 0);
-  console.log(`usable after ${times.map(Math.round).join(", ")} ms; ${total} bytes`, sizes);
-  expect(total).toBeGreaterThan(5_000);
-  expect(total).toBeLessThan(25_000);
-  expect(Math.min(...times)).toBeLessThan(300);
-  await context.close();
+  expect([...sizes.values()]).not.toContain(0);
+  expect(sizes.size).toBeGreaterThanOrEqual(3);
+  expect(total).toBeLessThanOrEqual(21 * 1024);
+  await page.context().close();
 });

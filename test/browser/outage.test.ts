@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { launch, visit } from "../helpers/browser.ts";
-import { PROGRAMS, type Program, type ShoalOptions, startShoal } from "../helpers/shoal.ts";
+import { type ShoalOptions, startShoal } from "../helpers/shoal.ts";
 
 let browser: Browser;
 let folder: string;
@@ -17,9 +17,9 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-describe.each(Object.keys(PROGRAMS) as Program[])("with the %s", (program) => {
-  test("a server that is killed and comes back loses and doubles nothing", async () => {
-    const options: ShoalOptions = { program, env: { DATABASE: join(folder, `${program}.sqlite`) } };
+describe("an outage", () => {
+  test("a server that is killed and comes back loses and duplicates nothing", async () => {
+    const options: ShoalOptions = { env: { DATABASE: join(folder, "killed.sqlite") } };
     let shoal = await startShoal(options);
     const { http } = shoal;
     const again = { ...options, env: { ...options.env, PORT: new URL(http).port } };
@@ -51,7 +51,7 @@ describe.each(Object.keys(PROGRAMS) as Program[])("with the %s", (program) => {
       expect(await person.page.locator("#text").isVisible()).toBe(true);
     }
 
-    // In the store it stands as on the screen.
+    // The database has what the screen shows.
     const cat = await visit(browser, `${http}/killed`);
     await cat.sees("after");
     expect(await cat.texts()).toEqual(said);
@@ -60,7 +60,7 @@ describe.each(Object.keys(PROGRAMS) as Program[])("with the %s", (program) => {
   });
 
   test("a server that forgets is a visible gap", async () => {
-    let shoal = await startShoal({ program });
+    let shoal = await startShoal();
     const { http } = shoal;
     const amy = await visit(browser, `${http}/forgotten`);
     await amy.join("amy");
@@ -68,7 +68,7 @@ describe.each(Object.keys(PROGRAMS) as Program[])("with the %s", (program) => {
     await amy.sees("before");
     await shoal.end();
     await amy.page.getByText("The server is restarting. Reconnecting").waitFor();
-    shoal = await startShoal({ program, env: { PORT: new URL(http).port } });
+    shoal = await startShoal({ env: { PORT: new URL(http).port } });
     await amy.page.locator("#state.open").waitFor();
     await amy.say("after");
     await amy.sees("after");
@@ -78,8 +78,8 @@ describe.each(Object.keys(PROGRAMS) as Program[])("with the %s", (program) => {
     await shoal.end();
   });
 
-  test("offline is told, and what was written goes out once back", async () => {
-    const shoal = await startShoal({ program });
+  test("the page says when it is offline, and sends what was written when it is back", async () => {
+    const shoal = await startShoal();
     const url = `${shoal.http}/offline`;
     const amy = await visit(browser, url);
     const bob = await visit(browser, url);
@@ -98,8 +98,8 @@ describe.each(Object.keys(PROGRAMS) as Program[])("with the %s", (program) => {
     await shoal.end();
   });
 
-  test("a refused message says why, and goes back to where one writes", async () => {
-    const shoal = await startShoal({ program, env: { TEXT_LIMIT: "20" } });
+  test("a rejected message says why, and can be edited", async () => {
+    const shoal = await startShoal({ env: { TEXT_LIMIT: "20" } });
     const amy = await visit(browser, `${shoal.http}/refused`);
     await amy.join("amy");
     const text = amy.page.locator("#text");
@@ -110,9 +110,9 @@ describe.each(Object.keys(PROGRAMS) as Program[])("with the %s", (program) => {
     await text.fill("a".repeat(22));
     await amy.page.getByText("2 characters too many").waitFor();
     expect(await amy.page.locator("#send").isDisabled()).toBe(true);
-    // Nothing to see for the server, although there is something for the field.
+    // Nothing visible for the server, though the field is not empty.
     await amy.say("\u200B");
-    await amy.page.getByText("Not sent. There is nothing to see").waitFor();
+    await amy.page.getByText("Not sent. It has nothing visible").waitFor();
     await text.fill("b");
     await amy.page.getByRole("button", { name: "Edit" }).click();
     await amy.page.locator("#rows li").waitFor({ state: "detached" });

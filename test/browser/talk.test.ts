@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Browser, Page } from "playwright-core";
 import { launch, person, visit } from "../helpers/browser.ts";
-import { PROGRAMS, type Program, type Shoal, startShoal } from "../helpers/shoal.ts";
+import { type Shoal, startShoal } from "../helpers/shoal.ts";
 
 let browser: Browser;
 beforeAll(async () => {
@@ -9,14 +9,14 @@ beforeAll(async () => {
 });
 afterAll(() => browser.close());
 
-describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program) => {
+describe("the page", () => {
   let shoal: Shoal;
   beforeAll(async () => {
-    shoal = await startShoal({ program });
+    shoal = await startShoal();
   });
   afterAll(() => shoal.end());
 
-  test("two people talk, and neither page has a fault", async () => {
+  test("two people talk, without errors on either page", async () => {
     const url = `${shoal.http}/two`;
     const amy = await visit(browser, url);
     const bob = await visit(browser, url);
@@ -40,7 +40,7 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await Promise.all([amy.close(), bob.close()]);
   });
 
-  test("a name that is taken or none is told at the field", async () => {
+  test("a name that is taken or not valid is explained at the field", async () => {
     const url = `${shoal.http}/taken`;
     const amy = await visit(browser, url);
     await amy.join("amy");
@@ -49,12 +49,12 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     const fault = other.page.locator("#name-fault");
     await name.fill("AMY");
     await name.press("Enter");
-    await other.page.getByText("Somebody in this channel has this name").waitFor();
+    await other.page.getByText("Someone in this channel already has this name").waitFor();
     expect(await name.getAttribute("aria-invalid")).toBe("true");
     await name.fill("a\u200Bb");
     expect(await fault.textContent()).toBe("");
     await name.press("Enter");
-    await other.page.getByText("No valid name").waitFor();
+    await other.page.getByText("This name is not valid").waitFor();
     await other.join("amy 2");
     await other.say("me too");
     await amy.sees("me too");
@@ -81,7 +81,7 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await Promise.all([amy.close(), other.close()]);
   });
 
-  test("one can type a name at once, but for a phone, or where one is elsewhere on the page", async () => {
+  test("the name field has the focus, except on a phone or if something else has it", async () => {
     const url = `${shoal.http}/focus`;
     const focused = (page: Page) => page.evaluate("document.activeElement.id");
     const desktop = await visit(browser, url);
@@ -103,11 +103,11 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await Promise.all([desktop.close(), phone.close()]);
   });
 
-  test("with a name, the form for one is for changing it", async () => {
+  test("with a name, the name form changes it", async () => {
     const { page, join, close } = await visit(browser, `${shoal.http}/renamed`);
     const label = page.locator("#naming label");
     const button = page.locator("#join");
-    expect(await label.textContent()).toBe("Your name, to talk here");
+    expect(await label.textContent()).toBe("Your name in this channel");
     expect(await button.textContent()).toBe("Join");
     await join("amy");
     await page.locator("#show-menu").click();
@@ -122,23 +122,23 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await page.locator("#rename").click();
     await page.locator("#show-menu").click();
     await page.locator("#leave").click();
-    await page.getByLabel("Your name, to talk here").waitFor();
+    await page.getByLabel("Your name in this channel").waitFor();
     expect(await button.textContent()).toBe("Join");
     await close();
   });
 
-  test("a second tab reads along, takes over when told to, and is never fought", async () => {
+  test("a second tab reads along, takes over on request, and keeps the name", async () => {
     const url = `${shoal.http}/tabs`;
     const first = await visit(browser, url);
     await first.join("amy");
     const second = await person(await first.page.context().newPage(), url);
-    await second.page.getByText("You talk as amy in another tab.").waitFor();
+    await second.page.getByText("You are talking as amy in another tab.").waitFor();
     await first.say("from the first");
     await second.sees("from the first");
 
     await second.page.getByRole("button", { name: "Talk here instead" }).click();
     await second.page.getByPlaceholder("Write as amy").waitFor();
-    await first.page.getByText("You went on as amy in another tab.").waitFor();
+    await first.page.getByText("You are talking as amy in another tab now.").waitFor();
     await second.say("from the second");
     await first.page.bringToFront();
     await first.sees("from the second");
@@ -155,18 +155,18 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await first.close();
   });
 
-  test("a second tab goes on once the first is closed, and one can think better of another name", async () => {
+  test("a second tab continues after the first is closed, and one can cancel another name", async () => {
     const url = `${shoal.http}/closed-tab`;
     const first = await visit(browser, url);
     await first.join("amy");
     const second = await person(await first.page.context().newPage(), url);
-    const notice = second.page.getByText("You talk as amy in another tab.");
+    const notice = second.page.getByText("You are talking as amy in another tab.");
     await notice.waitFor();
     await second.page.getByRole("button", { name: "Use another name" }).click();
     await second.page.getByRole("button", { name: "Cancel" }).click();
     await notice.waitFor();
 
-    // A reload is no end.
+    // A reload does not free the name.
     await first.page.reload();
     await first.page.getByPlaceholder("Write as amy").waitFor();
     await Bun.sleep(2500);
@@ -178,16 +178,16 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await second.say("still me");
     await second.sees("still me");
 
-    // So it does after a tab that it was taken over by.
+    // It also continues after a tab that took over.
     const third = await person(await second.page.context().newPage(), url);
     await third.page.getByRole("button", { name: "Talk here instead" }).click();
-    await second.page.getByText("You went on as amy in another tab.").waitFor();
+    await second.page.getByText("You are talking as amy in another tab now.").waitFor();
     await third.page.close();
     await second.page.getByPlaceholder("Write as amy").waitFor();
     await second.close();
   });
 
-  test("a script in a text, in a name or in a channel does nothing", async () => {
+  test("a script in a text, a name or a channel does nothing", async () => {
     const script = "<img src=x onerror=document.title='owned'><script>alert(1)</script>";
     const url = `${shoal.http}/${encodeURIComponent(script)}`;
     const eve = await visit(browser, url);
@@ -210,11 +210,11 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await eve.close();
   });
 
-  test("the first page leads to a channel and back to the recent ones", async () => {
+  test("the start page leads to a channel and lists the recent ones", async () => {
     const { page, faults, close } = await visit(browser, `${shoal.http}/`);
     await page.locator("#which").fill("-/no");
     await page.locator("#which").press("Enter");
-    await page.getByText("belong to the server").waitFor();
+    await page.getByText("reserved for the server").waitFor();
     await page.locator("#which").fill("https://other.example/lakes");
     await page.locator("#which").press("Enter");
     await page.getByText("This link leads to another server.").waitFor();
@@ -229,7 +229,7 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await close();
   });
 
-  test("no recent channel leads off the server", async () => {
+  test("recent channels never lead off the server", async () => {
     const { page, close } = await visit(browser, `${shoal.http}//example.com/x`);
     await page.locator("#state.open").waitFor();
     await page.goto(`${shoal.http}/..%2Fx`);
@@ -243,7 +243,7 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await close();
   });
 
-  test("mentions are notified of only when asked for, and only while one looks elsewhere", async () => {
+  test("mentions cause notifications only if they are on, and only in a hidden tab", async () => {
     const url = `${shoal.http}/notified`;
     const amy = await visit(browser, "about:blank");
     await amy.page.addInitScript(`
@@ -256,7 +256,7 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     `);
     await amy.page.goto(url);
     const toggle = amy.page.locator("#notify");
-    expect((await toggle.textContent())?.trim()).toBe("Notify me when somebody writes @name");
+    expect((await toggle.textContent())?.trim()).toBe("Notify me when someone writes @name");
     await amy.join("amy");
     const bob = await visit(browser, url);
     await bob.join("bob");
@@ -268,7 +268,7 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await amy.sees("@amy one");
     expect(await amy.page.evaluate("shown")).toEqual([]);
     await amy.page.locator("#show-menu").click();
-    await amy.page.getByRole("button", { name: "when somebody writes @amy" }).click();
+    await amy.page.getByRole("button", { name: "when someone writes @amy" }).click();
     await amy.page.locator("#notify[aria-pressed=true]").waitFor();
     await bob.say("nobody in particular");
     await bob.say("@amy two");
@@ -277,13 +277,13 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await Promise.all([amy.close(), bob.close()]);
   });
 
-  test("the link is copied, and a channel is left for another by the switcher", async () => {
+  test("the link can be copied, and the switcher leads to another channel", async () => {
     const url = `${shoal.http}/from here`;
     const { page, close } = await visit(browser, url, {
       permissions: ["clipboard-read", "clipboard-write"],
     });
     await page.locator("#show-menu").click();
-    await page.getByRole("button", { name: "Copy the link" }).click();
+    await page.getByRole("button", { name: "Copy link" }).click();
     await page.getByRole("button", { name: "Copied" }).waitFor();
     expect(await page.evaluate("navigator.clipboard.readText()")).toBe(encodeURI(url));
     await page.keyboard.press("Escape");
@@ -299,7 +299,7 @@ describe.each(Object.keys(PROGRAMS) as Program[])("the page of the %s", (program
     await close();
   });
 
-  test("the keyboard alone is enough", async () => {
+  test("the keyboard is enough", async () => {
     const amy = await visit(browser, `${shoal.http}/keys`);
     await amy.join("amy");
     const { page } = amy;

@@ -11,7 +11,7 @@ const ARGS = (
 /**
  * Launches the system's Chromium, or the one in the variable CHROMIUM.
  *
- * @throws a sentence that says what to install where there is none
+ * @throws a sentence that says what to install if there is none
  */
 export function launch(): Promise<Browser> {
   const path = process.env.CHROMIUM ?? NAMES.map((name) => Bun.which(name)).find(Boolean);
@@ -24,22 +24,22 @@ export function launch(): Promise<Browser> {
   return chromium.launch({ executablePath: path, args: ARGS });
 }
 
-/** A person at a page of their own, with what went wrong in it. */
+/** A person at a page of their own. */
 export interface Person {
   readonly page: Page;
-  /** Errors in the console, and requests that left the origin: none, if all is well. */
+  /** Errors in the console, and requests to other origins: there should be none. */
   readonly faults: string[];
-  /** Takes a name in the composer's place. */
+  /** Takes a name. */
   join(name: string): Promise<void>;
   say(text: string): Promise<void>;
-  /** The texts in the list, as they stand. */
+  /** The texts in the list. */
   texts(): Promise<string[]>;
-  /** Waits until a message with this text stands there, acknowledged. */
+  /** Waits until a message with this text has arrived. */
   sees(text: string): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Opens a URL as somebody new: nothing is remembered from others. */
+/** Opens a URL as someone new, who shares no storage with others. */
 export async function visit(
   browser: Browser,
   url: string,
@@ -81,7 +81,7 @@ export async function person(page: Page, url: string): Promise<Person> {
     },
     texts: () => page.locator("#rows .text").allTextContents(),
     async sees(text) {
-      const row = page.locator("#rows > li:not(.waiting)", { hasText: text });
+      const row = page.locator("#rows > li:not(.outgoing)", { hasText: text });
       await row.first().waitFor();
     },
     close: () => page.context().close(),

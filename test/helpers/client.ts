@@ -18,13 +18,16 @@ export interface Client {
 
 export interface ClientOptions {
   protocols?: string[];
+  /** Headers of the handshake beside the usual ones. */
+  headers?: Record<string, string>;
   /** Whether to answer heartbeats, which are then not among the frames. Default: no. */
   alive?: boolean;
 }
 
 /** Connects and waits for the handshake; the connection frame is the first of `next`. */
 export async function connect(url: string, options: ClientOptions = {}): Promise<Client> {
-  const socket = new WebSocket(url, options.protocols ?? []);
+  const { protocols = [], headers = {} } = options;
+  const socket = new WebSocket(url, { protocols, headers });
   const rest: string[] = [];
   const waiting: ((frame: string) => void)[] = [];
   const closed = Promise.withResolvers<{ code: number; reason: string }>();

@@ -47,6 +47,8 @@ export async function rawSocket(http: string): Promise<RawSocket> {
   const closed = Promise.withResolvers<void>();
   const watching = new Set<() => void>();
   let received = "";
+  /** A frame that the server must not send, or what went wrong with the socket. */
+  let fault: Error | undefined;
   const checkFrames = frameChecker();
   const socket: Socket = await Bun.connect({
     hostname,
@@ -55,7 +57,11 @@ export async function rawSocket(http: string): Promise<RawSocket> {
       data(_, chunk) {
         const text = chunk.toString("latin1");
         received += text;
-        checkFrames(text);
+        try {
+          checkFrames(text);
+        } catch (error) {
+          fault ??= error as Error;
+        }
         for (const check of watching) check();
       },
       close: () => closed.resolve(),
@@ -66,10 +72,14 @@ export async function rawSocket(http: string): Promise<RawSocket> {
   return {
     write: (data) => void socket.write(data),
     frame: (text) => void socket.write(frameOf(0x81, new TextEncoder().encode(text))),
-    received: () => received,
+    received() {
+      if (fault !== undefined) throw fault;
+      return received;
+    },
     until(part) {
       const found = Promise.withResolvers<void>();
       const check = () => {
+        if (fault !== undefined) found.reject(fault);
         if (!received.includes(part)) return;
         watching.delete(check);
         found.resolve();
@@ -84,6 +94,8 @@ export async function rawSocket(http: string): Promise<RawSocket> {
     pause: () => socket.pause(),
     resume: () => socket.resume(),
     end: () => void socket.terminate(),
-    closed: closed.promise,
+    closed: closed.promise.then(() => {
+      if (fault !== undefined) throw fault;
+    }),
   };
 }

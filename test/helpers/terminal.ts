@@ -1,6 +1,6 @@
-import { type Program, PROGRAMS } from "./shoal.ts";
+import { PROGRAMS } from "./shoal.ts";
 
-/** What a program has written to a terminal, as its rows are seen. Knows what the program uses. */
+/** The rows that a terminal shows after this output. Knows only the sequences that Shoal uses. */
 export function rowsOf(output: string, columns: number): string[] {
   const rows: string[][] = [[]];
   let row = 0;
@@ -35,7 +35,7 @@ export function rowsOf(output: string, columns: number): string[] {
 
 export interface TerminalProgram {
   type(keys: string): void;
-  /** All that was written. */
+  /** Everything that was written. */
   output(): string;
   rows(): string[];
   /** Waits until the rows fit. */
@@ -45,15 +45,11 @@ export interface TerminalProgram {
 }
 
 /** Runs Shoal in a pseudo-terminal. */
-export function inTerminal(
-  program: Program,
-  args: string[],
-  env: Record<string, string> = {},
-): TerminalProgram {
+export function inTerminal(args: string[], env: Record<string, string> = {}): TerminalProgram {
   const columns = 60;
   let output = "";
   const decoder = new TextDecoder();
-  const child = Bun.spawn([...PROGRAMS[program], ...args], {
+  const child = Bun.spawn([...PROGRAMS.source, ...args], {
     env: { PATH: process.env.PATH, TERM: "xterm-256color", ...env },
     terminal: {
       cols: columns,
@@ -70,7 +66,7 @@ export function inTerminal(
     async until(fits) {
       const end = performance.now() + 10_000;
       while (!fits(self.rows())) {
-        if (performance.now() > end) throw new Error(`not seen in:\n${self.rows().join("\n")}`);
+        if (performance.now() > end) throw new Error(`not found in:\n${self.rows().join("\n")}`);
         await Bun.sleep(10);
       }
     },

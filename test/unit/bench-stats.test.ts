@@ -2,13 +2,13 @@ import { describe, expect, test } from "bun:test";
 import { estimate, isMet, median, ratio } from "../bench/stats.ts";
 
 describe("an estimate", () => {
-  test("has the middle value, or the mean of the middle two", () => {
+  test("is the middle value, or the mean of the middle two", () => {
     expect(median([3, 1, 2])).toBe(2);
     expect(median([4, 1, 2, 3])).toBe(2.5);
     expect(() => median([])).toThrow();
   });
 
-  test("of few values spans them all, and says how sure that is", () => {
+  test("of few values spans them all, and states its confidence", () => {
     expect(estimate([5])).toEqual({ median: 5, low: 5, high: 5, confidence: 0, values: 1 });
     expect(estimate([1, 2, 3])).toMatchObject({ low: 1, high: 3, confidence: 0.75 });
     expect(estimate([6, 5, 4, 3, 2, 1])).toMatchObject({ low: 1, high: 6, confidence: 0.96875 });
@@ -25,13 +25,13 @@ describe("an estimate", () => {
 });
 
 describe("a ratio", () => {
-  test("pairs the rounds, so that what disturbs both does not count", () => {
+  test("pairs the rounds, so that noise in both cancels out", () => {
     const base = [100, 50, 200, 80, 120, 90];
     const half = base.map((value) => value / 2);
     expect(ratio(half, base)).toMatchObject({ median: 0.5, low: 0.5, high: 0.5 });
   });
 
-  test("is of the rounds that both have had", () => {
+  test("uses the rounds that both have", () => {
     expect(ratio([1, undefined, 3, 8], [2, 2, undefined, 4])).toMatchObject({ low: 0.5, high: 2 });
     expect(ratio([1], [])).toBeUndefined();
   });

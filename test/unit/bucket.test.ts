@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { rate, take, waitFor } from "../../src/protocol/bucket.ts";
+import { rate, spend, take, waitFor } from "../../src/protocol/bucket.ts";
 
 test("lets a burst through, then as many as come back", () => {
   const limit = rate(10, 3);
@@ -69,4 +69,14 @@ test("waitFor tells when take finds the next token", () => {
       },
     ),
   );
+});
+
+test("spend goes below empty once, and waits until that is made up for", () => {
+  const limit = rate(10, 20);
+  const first = spend(limit, 0, 1000, 15);
+  const second = spend(limit, first, 1000, 15);
+  expect(spend(limit, second, 1000, 1)).toBe(-1);
+  expect(spend(limit, second, 1999, 1)).toBe(-1);
+  expect(spend(limit, second, 2001, 1)).not.toBe(-1);
+  expect(spend(rate(0, 1), 0, 1000, 1e9)).not.toBe(-1);
 });

@@ -10,6 +10,7 @@ const rules: Rules = {
   textLimit: 10,
   frames: rate(10, 1),
   heartbeats: rate(10, 100),
+  messages: rate(1, 5),
   sessions: createSessions(new Uint8Array(32)),
 };
 

@@ -84,7 +84,7 @@ describe("encodings", () => {
 });
 
 describe("a large channel", () => {
-  test("sends at once what finds it quiet", () => {
+  test("sends a message at once while it is quiet", () => {
     const fanout = fanoutOf(10);
     const channel = channelOf(1000);
     for (let n = 0; n < 5; n++) {
@@ -121,7 +121,7 @@ describe("a large channel", () => {
     expect(texts()).toEqual(["1", "2", "3", "4", "5"]);
   });
 
-  test("seldom waits where all wait for their own message", () => {
+  test("rarely waits if everyone waits for their own message", () => {
     const fanout = fanoutOf(20);
     const channel = channelOf(1000);
     const rounds = 200;

@@ -9,10 +9,10 @@ import {
   senderOf,
   textOffset,
   timeOf,
-} from "../../src/client/load-wire.ts";
+} from "../bench/load-wire.ts";
 import { DIALECTS } from "../bench/dialects.ts";
 
-/** A frame of a server: without a mask. */
+/** A frame of a server, without a mask. */
 function serverFrame(payload: string, opcode = 1): Buffer {
   const body = Buffer.from(payload);
   const { length } = body;
@@ -26,7 +26,7 @@ function serverFrame(payload: string, opcode = 1): Buffer {
   return Buffer.concat([header, body]);
 }
 
-/** What is seen of bytes that come in reads of this size. */
+/** What a scan shows of bytes in reads of this size. */
 function seen(bytes: Uint8Array, size: number): { head: string; length: number }[] {
   const state: Scan = { skip: 0, rest: undefined };
   const found: { head: string; length: number }[] = [];
@@ -69,7 +69,7 @@ describe("a stamp", () => {
     }
   });
 
-  test("makes frames for others as long as Shoal's own", () => {
+  test("makes frames for other servers as long as Shoal's", () => {
     const user = "u00000";
     const text = "x".repeat(48);
     const plain = { type: "message", text, timestamp: 1652997756, user };
@@ -91,7 +91,7 @@ describe("a frame's kind", () => {
     ['{"type":"identity","success":"true"}', "welcome"],
     ['{"type":"error","code":"busy","message":""}', "error"],
     ['{"type":"presence","count":1}', "other"],
-  ] as const)("is seen by its type: %s", (frame, kind) => {
+  ] as const)("shows in its type: %s", (frame, kind) => {
     expect(kindOf(1, Buffer.from(frame), 0, PLAIN)).toEqual(kind);
   });
 
@@ -100,11 +100,11 @@ describe("a frame's kind", () => {
     ['40{"sid":"x"}', "welcome"],
     ["2", clientFrame("3")],
     ['42["message",{}]', "message"],
-  ] as const)("is seen in Socket.IO by its digits: %s", (frame, kind) => {
+  ] as const)("shows in Socket.IO in its digits: %s", (frame, kind) => {
     expect(kindOf(1, Buffer.from(frame), 0, DIALECTS["socket.io"])).toEqual(kind);
   });
 
-  test("is a ping by its opcode", () => {
+  test("is a ping if the opcode says so", () => {
     expect(kindOf(9, Buffer.alloc(0), 0, PLAIN)).toEqual(clientFrame("", 0x8a));
     expect(kindOf(8, Buffer.alloc(0), 0, PLAIN)).toBe("other");
   });

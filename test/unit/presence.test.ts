@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { type PresenceChange, ROSTER_MOST } from "../../src/broker/broker.ts";
+import { type PresenceChange, MAX_ROSTER } from "../../src/broker/broker.ts";
 import { GATHER, NAMES_AGAIN, Presence } from "../../src/node/presence.ts";
 
 interface Frame {
@@ -38,6 +38,7 @@ function channel(later = false) {
   const watching = new Set<Watcher>();
   let now = 0;
   let rosters = 0;
+  let last = "";
   /** What the broker tells, in one sequence: changes, and the roster as it was when asked for. */
   const told: (() => void)[] = [];
   function tell(run: () => void): void {
@@ -47,7 +48,7 @@ function channel(later = false) {
   const presence = new Presence<Watcher>(new Map(), {
     roster(_, answer) {
       rosters++;
-      const names = truth.names.size <= ROSTER_MOST ? [...truth.names] : undefined;
+      const names = truth.names.size <= MAX_ROSTER ? [...truth.names] : undefined;
       const roster = { count: truth.count, named: truth.names.size, names };
       tell(() => answer(roster));
     },
@@ -55,6 +56,7 @@ function channel(later = false) {
       for (const watcher of watching) watcher.read(JSON.parse(frame) as Frame);
     },
     answer(watcher, frame) {
+      last = frame;
       watching.add(watcher);
       watcher.read(JSON.parse(frame) as Frame);
     },
@@ -63,6 +65,8 @@ function channel(later = false) {
     truth,
     watching,
     rosters: () => rosters,
+    /** The last answer to one who asked. */
+    last: () => last,
     ask: (watcher: Watcher) => presence.ask("a", watcher),
     unwatch(watcher: Watcher) {
       watching.delete(watcher);
@@ -100,28 +104,28 @@ describe.each([false, true])("with a roster that comes later: %p", (later) => {
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-        const room = channel(later);
+        const chat = channel(later);
         const watchers = [new Watcher(), new Watcher(), new Watcher()];
         for (const { does, name } of steps) {
-          const there = room.truth.names.has(name);
-          if (does === "toggle") room.change(there ? { left: [name] } : { joined: name });
+          const there = chat.truth.names.has(name);
+          if (does === "toggle") chat.change(there ? { left: [name] } : { joined: name });
           else if (does === "rename" && there) {
             const upper = name.toUpperCase();
-            if (room.truth.names.has(upper)) room.change({ left: [upper] });
-            else room.change({ joined: upper, left: [name] });
-          } else if (does === "connect") room.change({ count: room.truth.count + 1 });
-          else if (does === "ask") room.ask(watchers[Number(name)]!);
-          else if (does === "unwatch") room.unwatch(watchers[Number(name)]!);
-          else if (does === "pass") room.pass(100);
-          else room.arrive(0.5);
+            if (chat.truth.names.has(upper)) chat.change({ left: [upper] });
+            else chat.change({ joined: upper, left: [name] });
+          } else if (does === "connect") chat.change({ count: chat.truth.count + 1 });
+          else if (does === "ask") chat.ask(watchers[Number(name)]!);
+          else if (does === "unwatch") chat.unwatch(watchers[Number(name)]!);
+          else if (does === "pass") chat.pass(100);
+          else chat.arrive(0.5);
         }
         for (let round = 0; round < 3; round++) {
-          room.arrive();
-          room.pass(GATHER);
+          chat.arrive();
+          chat.pass(GATHER);
         }
-        for (const watcher of room.watching) {
-          expect(watcher.names).toEqual(room.truth.names);
-          expect(watcher.count).toBe(room.truth.count);
+        for (const watcher of chat.watching) {
+          expect(watcher.names).toEqual(chat.truth.names);
+          expect(watcher.count).toBe(chat.truth.count);
         }
       }),
       { numRuns: 400 },
@@ -130,97 +134,98 @@ describe.each([false, true])("with a roster that comes later: %p", (later) => {
 });
 
 test("a question in a quiet channel is answered at once", () => {
-  const room = channel();
-  room.change({ joined: "x", count: 1 });
+  const chat = channel();
+  chat.change({ joined: "x", count: 1 });
   const watcher = new Watcher();
-  room.ask(watcher);
+  chat.ask(watcher);
   expect([watcher.frames, watcher.names]).toEqual([1, new Set(["x"])]);
 });
 
 test("5,000 that reconnect within a second, and all ask, get a few frames each", () => {
-  const room = channel();
+  const chat = channel();
   const watchers = Array.from({ length: 5000 }, () => new Watcher());
   for (const [n, watcher] of watchers.entries()) {
-    room.change({ joined: `n${n}`, count: n + 1 });
-    room.ask(watcher);
-    if (n % 50 === 49) room.pass(10);
+    chat.change({ joined: `n${n}`, count: n + 1 });
+    chat.ask(watcher);
+    if (n % 50 === 49) chat.pass(10);
   }
-  room.pass(GATHER);
+  chat.pass(GATHER);
   for (const watcher of watchers) {
     expect(watcher.frames).toBeLessThanOrEqual(6);
     expect([watcher.count, watcher.names]).toEqual([5000, undefined]);
   }
-  expect(room.rosters()).toBeLessThan(10);
+  expect(chat.rosters()).toBeLessThan(10);
 });
 
 test("with more than 1,000 names only the count is told, until there are 900 again", () => {
-  const room = channel();
+  const chat = channel();
   const watcher = new Watcher();
-  room.ask(watcher);
-  for (let n = 0; n < ROSTER_MOST; n++) room.change({ joined: `n${n}`, count: n });
-  room.pass(GATHER);
-  expect(watcher.names?.size).toBe(ROSTER_MOST);
-  room.change({ joined: "one more" });
-  room.pass(GATHER);
+  chat.ask(watcher);
+  for (let n = 0; n < MAX_ROSTER; n++) chat.change({ joined: `n${n}`, count: n });
+  chat.pass(GATHER);
+  expect(watcher.names?.size).toBe(MAX_ROSTER);
+  chat.change({ joined: "one more" });
+  chat.pass(GATHER);
   expect(watcher.names).toBeUndefined();
   const late = new Watcher();
-  room.ask(late);
+  chat.ask(late);
   expect(late.names).toBeUndefined();
-  const gone = [...room.truth.names].slice(0, ROSTER_MOST + 1 - NAMES_AGAIN);
+  const gone = [...chat.truth.names].slice(0, MAX_ROSTER + 1 - NAMES_AGAIN);
   for (const name of gone) {
-    room.pass(GATHER);
+    chat.pass(GATHER);
     expect(watcher.names).toBeUndefined();
-    room.change({ left: [name] });
+    chat.change({ left: [name] });
   }
-  room.pass(GATHER);
-  expect(watcher.names).toEqual(room.truth.names);
-  expect(late.names).toEqual(room.truth.names);
+  chat.pass(GATHER);
+  expect(watcher.names).toEqual(chat.truth.names);
+  expect(late.names).toEqual(chat.truth.names);
 });
 
 test("a change that is undone in time is not told", () => {
-  const room = channel();
+  const chat = channel();
   const watcher = new Watcher();
-  room.ask(watcher);
-  room.change({ joined: "x" });
-  room.change({ left: ["x"] });
-  room.pass(GATHER);
+  chat.ask(watcher);
+  chat.change({ joined: "x" });
+  chat.change({ left: ["x"] });
+  chat.pass(GATHER);
   expect(watcher.frames).toBe(1);
 });
 
 test("one who watches and asks again gets the count and no changes, without a roster", () => {
-  const room = channel();
-  room.change({ joined: "x", count: 3 });
+  const chat = channel();
+  chat.change({ joined: "x", count: 3 });
   const watcher = new Watcher();
-  room.ask(watcher);
-  const before = room.rosters();
-  for (let n = 0; n < 100; n++) room.ask(watcher);
-  expect(room.rosters()).toBe(before);
+  chat.ask(watcher);
+  const before = chat.rosters();
+  for (let n = 0; n < 100; n++) chat.ask(watcher);
+  expect(chat.rosters()).toBe(before);
+  expect(chat.last()).toBe('{"type":"presence","count":3,"joined":[],"left":[]}');
   expect([watcher.frames, watcher.count, watcher.names]).toEqual([101, 3, new Set(["x"])]);
 });
 
 test("newcomers who ask between two changes cost one roster", () => {
-  const room = channel();
-  room.change({ joined: "x", count: 1 });
-  for (let n = 0; n < 100; n++) room.ask(new Watcher());
-  expect(room.rosters()).toBe(1);
-  room.change({ joined: "y", count: 2 });
-  for (let n = 0; n < 100; n++) room.ask(new Watcher());
-  room.pass(GATHER);
-  expect(room.rosters()).toBe(2);
-  for (const watcher of room.watching) expect(watcher.names).toEqual(new Set(["x", "y"]));
+  const chat = channel();
+  chat.change({ joined: "x", count: 1 });
+  for (let n = 0; n < 100; n++) chat.ask(new Watcher());
+  expect(chat.rosters()).toBe(1);
+  chat.change({ joined: "y", count: 2 });
+  for (let n = 0; n < 100; n++) chat.ask(new Watcher());
+  chat.pass(GATHER);
+  expect(chat.rosters()).toBe(2);
+  for (const watcher of chat.watching) expect(watcher.names).toEqual(new Set(["x", "y"]));
 });
 
 test("where only the count is told, those who ask cost no roster", () => {
-  const room = channel();
-  for (let n = 0; n <= ROSTER_MOST; n++) room.change({ joined: `n${n}`, count: n + 1 });
-  room.ask(new Watcher());
-  const before = room.rosters();
+  const chat = channel();
+  for (let n = 0; n <= MAX_ROSTER; n++) chat.change({ joined: `n${n}`, count: n + 1 });
+  chat.ask(new Watcher());
+  const before = chat.rosters();
   for (let n = 0; n < 10; n++) {
-    room.change({ count: 2000 + n });
-    room.ask(new Watcher());
-    room.pass(GATHER);
+    chat.change({ count: 2000 + n });
+    chat.ask(new Watcher());
+    chat.pass(GATHER);
   }
-  expect(room.rosters()).toBe(before);
-  for (const watcher of room.watching)
+  expect(chat.rosters()).toBe(before);
+  for (const watcher of chat.watching)
     expect([watcher.count, watcher.names]).toEqual([2009, undefined]);
 });

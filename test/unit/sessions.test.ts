@@ -5,7 +5,7 @@ import { createSessions } from "../../src/auth/sessions.ts";
 const secret = new Uint8Array(32).fill(7);
 const sessions = createSessions(secret);
 
-test("a session's token is known again, under the same secret alone", () => {
+test("recognizes a session's token under the same secret only", () => {
   const id = sessions.create();
   expect(Buffer.from(id, "base64url").length * 8).toBe(128);
   const token = sessions.tokenOf(id);
@@ -19,7 +19,7 @@ test("no two sessions are alike", () => {
   expect(new Set(Array.from({ length: 10_000 }, () => sessions.create())).size).toBe(10_000);
 });
 
-test("whatever is changed in a token, it is unknown", () => {
+test("rejects a token with any change in it", () => {
   const token = sessions.tokenOf(sessions.create());
   fc.assert(
     fc.property(fc.nat(43), fc.constantFrom(..."AZaz09-_é \n"), (place, letter) => {

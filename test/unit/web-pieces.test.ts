@@ -1,6 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { hrefOf, isFewEmoji, lengthOf, mentions, piecesOf } from "../../src/web/pieces.ts";
+import {
+  headOf,
+  hrefOf,
+  isFewEmoji,
+  mentions,
+  piecesOf,
+  undirected,
+} from "../../src/web/pieces.ts";
 
 function links(text: string): string[] {
   return piecesOf(text, undefined)
@@ -23,7 +30,7 @@ describe("links", () => {
     expect(links(text)).toEqual(found);
   });
 
-  test("only http and https have an address", () => {
+  test("only http and https are links", () => {
     expect(hrefOf("https://a.example")).toBe("https://a.example/");
     expect(hrefOf("javascript:alert(1)")).toBeUndefined();
     expect(hrefOf("https://")).toBeUndefined();
@@ -47,14 +54,14 @@ describe("mentions", () => {
     expect(mentions(text, name)).toBe(found);
   });
 
-  test("nobody is mentioned without a name, and none within a link", () => {
+  test("there is no mention without a name, or within a link", () => {
     expect(mentions("@undefined", undefined)).toBe(false);
     const pieces = piecesOf("https://a.example/@amy @amy", "amy");
     expect(pieces.map(({ kind }) => kind)).toEqual(["link", "text", "mention"]);
   });
 });
 
-test("the pieces are the text, whatever it is", () => {
+test("the pieces always add up to the text", () => {
   const part = fc.oneof(
     fc.string({ unit: "binary" }),
     fc.constantFrom("https://a.b/", "@amy", ")."),
@@ -73,6 +80,22 @@ test("one to three emoji are few", () => {
   expect(["", "a", "1", "🎣🎣🎣🎣", "🎣 a"].map(isFewEmoji)).toEqual(Array(5).fill(false));
 });
 
-test("a text's length is in code points", () => {
-  expect(lengthOf("a🎣")).toBe(2);
+test("characters that turn the direction of others are not shown, those that isolate or mark are", () => {
+  expect(undirected("Log in: \u202ehttps://evil.example/moc.knab//:sptth\u202c")).toBe(
+    "Log in: https://evil.example/moc.knab//:sptth",
+  );
+  expect(undirected("\u202aa\u202bb\u202dc")).toBe("abc");
+  expect(undirected("\u2067אב\u2069 \u200e1\u200f2\u061c3")).toBe(
+    "\u2067אב\u2069 \u200e1\u200f2\u061c3",
+  );
+});
+
+test("a text of more than 25 lines is cut after 20", () => {
+  const lines = (count: number, line = "a", end = "\n") => Array(count).fill(line).join(end);
+  for (const text of ["", "a", lines(25), "a".repeat(5000)]) expect(headOf(text)).toBeUndefined();
+  for (const end of ["\n", "\u2028", "\u2029"]) {
+    expect(headOf(lines(26, "a", end))?.split("\n")).toEqual(Array(20).fill("a"));
+  }
+  expect(headOf(lines(26, "a\r"))?.split("\n")).toEqual(Array(20).fill("a\r"));
+  expect(headOf(`a${"\n".repeat(1998)}b`)).toBe(`a${"\n".repeat(19)}`);
 });

@@ -18,13 +18,13 @@ test("the mark waits until the first new message is loaded", () => {
   expect(firstNew(entries, 150, true)?.id).toBe(151);
   expect(firstNew(entries, 180, true)?.id).toBe(181);
   expect(firstNew([...chain(31, 150), ...entries], 40, true)?.id).toBe(41);
-  // Those before are no longer kept.
+  // The ones before are no longer stored.
   expect(firstNew(entries, 40, false)?.id).toBe(151);
   expect(firstNew(entries, 200, false)).toBeUndefined();
   expect(firstNew(entries, undefined, false)).toBeUndefined();
 });
 
-test("what came while one looked elsewhere is new, from the first of it on", () => {
+test("messages that arrive while the tab is hidden are new, from the first one on", () => {
   const unread = createUnread(0);
   unread.look(10);
   for (const entry of chain(11, 13)) unread.arrived(entry, AWAY);
@@ -38,14 +38,14 @@ test("what came while one looked elsewhere is new, from the first of it on", () 
   expect(unread.after).toBeUndefined();
 });
 
-test("somebody who was never here has nothing new, but for what comes then", () => {
+test("on a first visit, only what arrives then is new", () => {
   const unread = createUnread(0);
   expect(unread.after).toBeUndefined();
   for (const entry of chain(11, 12)) unread.arrived(entry, AWAY);
   expect(unread.after).toBe(10);
 });
 
-test("what an outage kept back is new where it is more than one reads at a glance", () => {
+test("messages missed in an outage are new if they are too many to read at a glance", () => {
   const unread = createUnread(5);
   unread.clear();
   for (const entry of chain(6, 8)) unread.arrived(entry, MISSED);

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { channelAt, channelFor, pathOf } from "../../src/web/channel.ts";
+import { channelFor, pathOf } from "../../src/web/channel.ts";
+import { channelOfPath } from "../../src/protocol/channels.ts";
 import { hueOf } from "../../src/web/hue.ts";
 import { clock, count, dayOf, gapWords, stateSentence, stateWord } from "../../src/web/words.ts";
 
@@ -41,24 +42,33 @@ test("counts", () => {
 });
 
 test("channels and their paths", () => {
-  expect(channelAt("/")).toBeUndefined();
-  expect(channelAt("/caf%C3%A9/a%2Fb/")).toBe("café/a/b");
-  expect(channelAt(pathOf("a b/#?%")!)).toBe("a b/#?%");
+  expect(channelOfPath(pathOf("a b/#?%")!)).toEqual({ id: "a b/#?%" });
   expect(channelFor(" #fishing/ ", HOST)).toEqual({ path: "/fishing" });
   expect(channelFor("/a/b", HOST)).toEqual({ path: "/a/b" });
-  for (const typed of ["", "#", "-/x", "-", "a/../b", ".", "a\u202Eb", "x".repeat(129)]) {
+  expect(channelFor("❤\ufe0f/", HOST)).toEqual({ path: "/%E2%9D%A4" });
+  for (const typed of [
+    "",
+    "#",
+    "a\u200Bb",
+    "-/x",
+    "-",
+    "a/../b",
+    ".",
+    "a\u202Eb",
+    "x".repeat(129),
+  ]) {
     expect(channelFor(typed, HOST)).toHaveProperty("fault");
   }
 });
 
-test("a link leads to its channel where it is of this server", () => {
+test("a link of this server leads to its channel", () => {
   for (const [link, path] of [
     ["http://chat.example:6060/fishing", "/fishing"],
     [" HTTPS://Chat.Example:6060/fishing/?x=1#y ", "/fishing"],
     ["ws://chat.example:6060/caf%C3%A9/a b", "/caf%C3%A9/a%20b"],
     ["wss://chat.example:6060/caf\u0065\u0301", "/caf%C3%A9"],
     ["chat.example:6060/fishing", "/fishing"],
-    // Nothing after the host leads to another one.
+    // Nothing after the host leads to another host.
     ["http://chat.example:6060//other.example/x", "/%2Fother.example/x"],
     ["http://chat.example:6060/%23fishing", "/%23fishing"],
   ] as const) {
@@ -75,14 +85,14 @@ test("a link leads to its channel where it is of this server", () => {
     });
   }
   for (const link of ["http://", "http://chat.example:6060//", "http://chat.example:6060/%ff"]) {
-    expect(channelFor(link, HOST)).toEqual({ fault: "This link leads to no channel." });
+    expect(channelFor(link, HOST)).toEqual({ fault: "This link does not lead to a channel." });
   }
   for (const link of ["http://chat.example:6060/-/health", "http://chat.example:6060/..%2Fx"]) {
     expect(channelFor(link, HOST)).toHaveProperty("fault");
   }
 });
 
-test("a name has one hue, in whatever case", () => {
+test("a name has one hue, in any case", () => {
   expect(hueOf("Amy")).toBe(hueOf("aMY"));
   const hues = new Set(Array.from({ length: 200 }, (_, at) => hueOf(`name ${at}`)));
   expect(hues.size).toBeGreaterThan(20);

@@ -31,3 +31,18 @@ test("closes are logged with their code and reason", async () => {
   const [closed] = lines.filter((line) => line.includes("closed by the server"));
   expect(JSON.parse(closed ?? "{}")).toMatchObject({ level: "info", channel: "a", code: 1008 });
 });
+
+test("a bug in a handler is logged with its stack", async () => {
+  const lines: string[] = [];
+  await using server = await serve({}, { onLog: lines });
+  const ann = await enter(`${server.ws}/a`);
+  const [peer] = server.data.edge.wheel.slots.flat();
+  peer!.send = () => {
+    throw new Error("broken on purpose");
+  };
+  ann.say("x");
+  expect((await ann.closed).code).toBe(1011);
+  const [failed] = lines.filter((line) => line.includes("connection failed"));
+  const { error } = JSON.parse(failed ?? "{}") as { error?: string };
+  expect(error).toMatch(/^Error: broken on purpose\n +at .*drain\.test\.ts/);
+});

@@ -24,7 +24,7 @@ test("everything that must not wait comes at once, after what was gathered", asy
   const ann = await enterAs(url, "ann", V1);
   const say = (text: string) => ann.say({ type: "message", text, ref: text });
 
-  // The first finds it quiet; the next two wait, until somebody asks for what was said.
+  // The first goes out at once; the next two wait until somebody asks for the history.
   for (const text of ["1", "2", "3"]) say(text);
   const acks = [await ann.nextOf("ack"), await ann.nextOf("ack"), await ann.nextOf("ack")];
   const reader = members[0]!;

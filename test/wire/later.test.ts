@@ -2,6 +2,8 @@ import { expect, test } from "bun:test";
 import type { BrokerEvents } from "../../src/broker/broker.ts";
 import { createMemoryData, MemoryBroker } from "../../src/broker/memory/memory.ts";
 import { asked, type AskedBroker } from "../contract/port.ts";
+import type { Peer } from "../../src/edge/peer.ts";
+import { CLOSE } from "../../src/protocol/codes.ts";
 import { type Client, connect, enter, enterAs, V1 } from "../helpers/client.ts";
 import { type LateBroker, lateStore } from "../helpers/late.ts";
 import { frameOf, handshake, rawSocket } from "../helpers/raw.ts";
@@ -76,7 +78,8 @@ test("a connection that closes while it arrives or claims a name leaves nothing 
   const arriving = await connect(`${server.ws}/a`);
   arriving.say({ type: "identity", user: "arriving" });
   // A connection that waits is not read from, so its end is seen afterwards.
-  arriving.socket.terminate();
+  while (server.data.edge.arriving.size === 0) await Bun.sleep(1);
+  for (const peer of server.data.edge.arriving) peer.ws?.terminate();
   later.broker.hold = false;
   await arriving.closed;
   const claiming = await enter(`${server.ws}/a`, V1);
@@ -169,6 +172,8 @@ test("nothing that waits is performed once its connection is closed", async () =
   later.broker.hold = false;
   while ((await later.far.roster("a")).count !== 1) await Bun.sleep(1);
   witness.say({ type: "message", text: "still here", ref: "1" });
+  const watch = server.data.node.presence.get("a");
+  expect([watch?.watchers.size, watch?.asking.size]).toEqual([1, 0]);
   const { messages } = (await historyOf(witness)) as { messages: { text: string }[] };
   expect(messages.map(({ text }) => text)).toEqual(["still here"]);
   expect(await names(later)).toEqual(["witness"]);
@@ -181,17 +186,50 @@ async function historyOf(client: Client): Promise<Record<string, unknown>> {
   return client.nextOf("history");
 }
 
-test("a drain closes connections that are still on their way in with 1001", async () => {
+test("a drain closes connections that are still on their way in, or wait, with its own reason", async () => {
   const later = await serveLater();
   const { server, broker } = later;
   const inside = await enter(`${server.ws}/a`);
+  const claiming = await enter(`${server.ws}/a`);
   broker.hold = true;
   const arriving = await connect(`${server.ws}/a`);
+  claiming.say({ type: "identity", user: "claiming" });
+  while (!peersOf(server).some(({ waiting }) => waiting)) await Bun.sleep(1);
   const drained = server.drain();
-  expect((await arriving.closed).code).toBe(1001);
-  expect((await inside.closed).code).toBe(1001);
+  for (const one of [arriving, claiming, inside]) expect(await one.closed).toEqual(CLOSE.goingAway);
   broker.hold = false;
   await drained;
+});
+
+/** The peers that are in their channels. */
+function peersOf(server: TestServer): Peer[] {
+  return server.data.edge.wheel.slots.flat();
+}
+
+test("a handler that throws at an answer ends its own connection, and no other", async () => {
+  const later = await serveLater();
+  await using server = later.server;
+  const faults = {
+    ack: { type: "message", text: "hi", ref: "1" },
+    identity: { type: "identity", user: "eve" },
+    page: { type: "history" },
+    waiting: { type: "nonsense" },
+  };
+  for (const frame of Object.values(faults)) {
+    const ann = await enterAs(`${server.ws}/a`, "ann", V1);
+    const bob = await enterAs(`${server.ws}/a`, "bob", V1);
+    const [peer] = peersOf(server).filter(({ name }) => name?.key === "ann");
+    if (frame === faults.waiting) ann.say({ type: "identity", user: "ann" });
+    peer!.send = () => {
+      throw new Error("broken on purpose");
+    };
+    ann.say(frame);
+    bob.say({ type: "message", text: "still here", ref: "1" });
+    expect((await ann.closed).code).toBe(1011);
+    await bob.nextOf("ack");
+    await bob.close();
+    while ((await later.far.roster("a")).count > 0) await Bun.sleep(1);
+  }
 });
 
 test("a name that the node has lost can be claimed again", async () => {

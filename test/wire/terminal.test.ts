@@ -1,232 +1,237 @@
 import { describe, expect, test } from "bun:test";
+import { PassThrough, Readable } from "node:stream";
+import { pipe } from "../../src/terminal/pipe.ts";
+import { chat } from "../../src/terminal/terminal.ts";
 import { type Client, enterAs, V1 } from "../helpers/client.ts";
 import { serve } from "../helpers/server.ts";
-import { PROGRAMS, type Program } from "../helpers/shoal.ts";
+import { PROGRAMS } from "../helpers/shoal.ts";
 import { inTerminal } from "../helpers/terminal.ts";
 
-/** Waits until somebody else is in the channel as well. */
+/** Waits until someone else is in the channel, too. */
 async function untilTwo(client: Client): Promise<void> {
   client.say({ type: "presence" });
   let { count } = await client.nextOf("presence");
   while (count !== 2) ({ count } = await client.nextOf("presence"));
 }
 
-for (const program of Object.keys(PROGRAMS) as Program[]) {
-  describe(`shoal chat as a pipe, from the ${program}`, () => {
-    async function run(args: string[], input: string) {
-      const child = Bun.spawn([...PROGRAMS[program], "chat", ...args], {
-        env: { PATH: process.env.PATH },
-        stdin: Buffer.from(input),
-        stdout: "pipe",
-        stderr: "pipe",
-      });
-      const [out, err, status] = await Promise.all([
-        child.stdout.text(),
-        child.stderr.text(),
-        child.exited,
-      ]);
-      return { out, err, status };
-    }
-
-    test("sends a line and ends well once it is acknowledged", async () => {
-      await using server = await serve();
-      const ann = await enterAs(`${server.ws}/fishing`, "ann");
-      const { out, err, status } = await run([`${server.http}/fishing`, "--name", "ci"], "done\n");
-      expect([err, status]).toEqual(["", 0]);
-      expect(out).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ci: done\n$/);
-      expect(await ann.nextOf("message")).toMatchObject({ text: "done", user: "ci" });
+describe("shoal chat as a pipe", () => {
+  async function run(args: string[], input: string) {
+    const child = Bun.spawn([...PROGRAMS.source, "chat", ...args], {
+      env: { PATH: process.env.PATH },
+      stdin: Buffer.from(input),
+      stdout: "pipe",
+      stderr: "pipe",
     });
+    const [out, err, status] = await Promise.all([
+      child.stdout.text(),
+      child.stderr.text(),
+      child.exited,
+    ]);
+    return { out, err, status };
+  }
 
-    test("sends many lines in order, passes blank ones over and writes lines of JSON", async () => {
-      await using server = await serve({ messageRate: 0 });
-      const lines = Array.from({ length: 250 }, (_, at) => `line ${at}`);
-      const args = [`${server.ws}/many`, "--json", "--name", "ci"];
-      const { out, err, status } = await run(args, lines.join("\n \n\n"));
-      expect([err, status]).toEqual(["", 0]);
-      const frames = out
-        .trimEnd()
-        .split("\n")
-        .map((line) => JSON.parse(line) as object);
-      const expected = lines.map((text) => ({ type: "message", text, user: "ci" }));
-      expect(frames).toMatchObject(expected);
-    });
-
-    test("ends at once and well where there is nothing to send", async () => {
-      await using server = await serve();
-      for (const args of [[], ["--name", "ci"]]) {
-        const result = await run([`${server.ws}/nothing`, ...args], "");
-        expect(result).toEqual({ out: "", err: "", status: 0 });
-      }
-    });
-
-    test("says what was refused, and ends badly", async () => {
-      await using server = await serve();
-      const url = `${server.ws}/refused`;
-      const ann = await enterAs(url, "ann", V1);
-      const taken = await run([url, "--name", "ann"], "hello\n");
-      expect(taken).toMatchObject({ out: "", status: 1 });
-      expect(taken.err).toContain("has this name");
-      const nameless = await run([url], "hello\n");
-      expect(nameless).toMatchObject({ out: "", status: 1 });
-      expect(nameless.err).toContain("--name");
-      const input = `${"x".repeat(2001)}\n${"y".repeat(200_000)}\nshort\n`;
-      const long = await run([url, "--name", "ci"], input);
-      expect(long.status).toBe(1);
-      expect(long.err).toMatch(/^(shoal: Not sent: .*longer.*\n){2}$/);
-      expect(await ann.nextOf("message")).toMatchObject({ text: "short", user: "ci" });
-    });
-
-    test("says which words are wrong", async () => {
-      for (const args of [
-        [],
-        ["fishing"],
-        ["ftp://localhost/fishing"],
-        ["ws://localhost"],
-        ["ws://localhost/a", "b"],
-        ["--nam"],
-        // An unset variable, and what could cost the connection again and again.
-        ["ws://localhost/a", "--name", ""],
-        ["ws://localhost/a", "--name", " \u3000"],
-        ["ws://localhost/a", "--name", "x".repeat(100_000)],
-      ]) {
-        const { out, err, status } = await run(args, "");
-        expect({ out, status }).toEqual({ out: "", status: 2 });
-        expect(err).toMatch(/^shoal: .*shoal chat --help\.\n$/);
-      }
-      const help = await run(["--help"], "");
-      expect(help).toMatchObject({ err: "", status: 0 });
-      expect(help.out).toContain("--name NAME");
-      expect(help.out).toContain("tail -f /dev/null | shoal chat ws");
-    });
-
-    test("only listens where its input never ends", async () => {
-      await using server = await serve();
-      const url = `${server.ws}/listening`;
-      const ann = await enterAs(url, "ann", V1);
-      const tail = Bun.spawn(["tail", "-f", "/dev/null"], { stdout: "pipe" });
-      const child = Bun.spawn([...PROGRAMS[program], "chat", url], {
-        env: { PATH: process.env.PATH },
-        stdin: tail.stdout,
-        stdout: "pipe",
-        stderr: "inherit",
-      });
-      await untilTwo(ann);
-      ann.say({ type: "message", text: "hello" });
-      const { value } = await child.stdout.getReader().read();
-      expect(new TextDecoder().decode(value)).toEndWith(" ann: hello\n");
-      expect(child.exitCode).toBeNull();
-      for (const each of [child, tail]) each.kill();
-      await Promise.all([child.exited, tail.exited]);
-    });
-
-    test("goes on reading until it is ended, and lets nothing through to a terminal", async () => {
-      await using server = await serve();
-      const url = `${server.ws}/reading`;
-      const ann = await enterAs(url, "ann", V1);
-      const child = Bun.spawn([...PROGRAMS[program], "chat", url], {
-        env: { PATH: process.env.PATH },
-        stdin: "pipe",
-        stdout: "pipe",
-        stderr: "inherit",
-      });
-      await untilTwo(ann);
-      ann.say({ type: "message", text: "\x1b[2Jone\ntwo\u202e" });
-      const { value } = await child.stdout.getReader().read();
-      expect(new TextDecoder().decode(value)).toEndWith(" ann: \ufffd[2Jone two\ufffd\n");
-      child.kill("SIGINT");
-      await child.exited;
-      expect(child.signalCode === "SIGINT" || child.exitCode === 130).toBeTrue();
-    });
-  });
-
-  test(`shoal chat in a terminal, from the ${program}`, async () => {
+  test("sends a line and exits with 0 once it is acknowledged", async () => {
     await using server = await serve();
-    const url = `${server.http}/fishing`;
-    const bob = await enterAs(url.replace("http", "ws"), "bob", V1);
-    bob.say({ type: "message", text: "before" });
-    const ann = inTerminal(program, ["chat", url]);
-    const has = (text: string) => ann.until((rows) => rows.some((row) => row.endsWith(text)));
-    await has(" bob: before");
-    await has(`Connected to ${url}`);
-    ann.type("too early\r");
-    await has("Not sent: too early");
-    ann.type("/name bob\r");
-    await has("Ask for another one.");
-    ann.type("/name ann\r");
-    await has("You are ann now.");
+    const ann = await enterAs(`${server.ws}/fishing`, "ann");
+    const { out, err, status } = await run([`${server.http}/fishing`, "--name", "ci"], "done\n");
+    expect([err, status]).toEqual(["", 0]);
+    expect(out).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ci: done\n$/);
+    expect(await ann.nextOf("message")).toMatchObject({ text: "done", user: "ci" });
+  });
 
-    ann.type("hello\r");
-    await has(" ann: hello");
-    expect(ann.rows().filter((row) => row.endsWith("hello"))).toHaveLength(1);
+  test("sends many lines in order, skips blank ones and writes lines of JSON", async () => {
+    await using server = await serve({ messageRate: 0 });
+    const lines = Array.from({ length: 250 }, (_, at) => `line ${at}`);
+    const args = [`${server.ws}/many`, "--json", "--name", "ci"];
+    const { out, err, status } = await run(args, lines.join("\n \n\n"));
+    expect([err, status]).toEqual(["", 0]);
+    const frames = out
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as object);
+    const expected = lines.map((text) => ({ type: "message", text, user: "ci" }));
+    expect(frames).toMatchObject(expected);
+  });
 
-    // A half-typed line, longer than a row, with the cursor inside of it.
-    const half = "0123456789".repeat(7);
-    ann.type(`${half}\x1b[D\x1b[D`);
-    const seen = `ann> ${half.slice(-56, -2)}`;
-    await ann.until((rows) => rows.at(-1)?.startsWith(seen) === true);
-    for (let at = 0; at < 5; at++)
-      bob.say({ type: "message", text: `\x1b[31mred\x07 ${at}\nnext` });
-    await has(" next");
-    await ann.until((rows) => rows.filter((row) => row.includes("red")).length === 5);
-    await ann.until((rows) => rows.at(-1)?.startsWith(seen) === true);
-    expect(ann.rows().filter((row) => row.startsWith("ann>"))).toHaveLength(1);
-    ann.type("<>\r");
-    const typed = `${half.slice(0, -2)}<>${half.slice(-2)}`;
-    await ann.until((rows) => rows.join("").includes(` ann: ${typed}`));
-    expect(ann.rows().join("").split("0123456").length - 1).toBe(7);
-    expect(ann.output()).not.toContain("\x1b[31m");
-    expect(ann.output()).not.toContain("\x07");
-    expect(ann.output()).toMatch(/\x1b\[38;5;\d+mbob\x1b\[39m/);
-
-    ann.type("\x1b[A\x15");
-    // Who is there is told with some delay.
-    while (!ann.rows().some((row) => row.endsWith("bob, ann (2 connections)"))) {
-      ann.type("/who\r");
-      await Bun.sleep(50);
+  test("exits with 0 at once if there is nothing to send", async () => {
+    await using server = await serve();
+    for (const args of [[], ["--name", "ci"]]) {
+      const result = await run([`${server.ws}/nothing`, ...args], "");
+      expect(result).toEqual({ out: "", err: "", status: 0 });
     }
-    ann.type("/help\r");
-    await has("/quit       leave the channel");
-    ann.type("/nope\r");
-    await ann.until((rows) => rows.some((row) => row.startsWith("/nope is no command.")));
-    ann.type("//slash\r");
-    await has(" ann: /slash");
-    ann.type("/leave\r");
-    await has("You have no name now.");
-    ann.type("/quit\r");
-    expect(await ann.exited).toBe(0);
   });
 
-  test(`shoal chat in a terminal stays through a restart, from the ${program}`, async () => {
-    const old = await serve();
-    const url = `${old.ws}/restart`;
-    const ann = inTerminal(program, ["chat", url, "--name", "ann"], { NO_COLOR: "1" });
-    const has = (text: string) => ann.until((rows) => rows.some((row) => row.endsWith(text)));
-    await has("You are ann now.");
-    await old.drain();
-    await has("The server is restarting. Trying again...");
-    await ann.until((rows) => /^\(again (in \d+ s|now)\) ann>$/.test(rows.at(-1) ?? ""));
-    ann.type("meanwhile\r");
-    await has("To be sent: meanwhile");
-    await using _again = await serve({ port: Number(old.url.port) });
-    await has(" ann: meanwhile");
-    await ann.until((rows) => rows.at(-1) === "ann>");
-    expect(ann.output()).not.toMatch(/\x1b\[[\d;]*m/);
-    ann.type("\x04");
-    expect(await ann.exited).toBe(0);
+  test("says what was rejected, and exits with 1", async () => {
+    await using server = await serve();
+    const url = `${server.ws}/refused`;
+    const ann = await enterAs(url, "ann", V1);
+    const taken = await run([url, "--name", "ann"], "hello\n");
+    expect(taken).toMatchObject({ out: "", status: 1 });
+    expect(taken.err).toContain("has this name");
+    const nameless = await run([url], "hello\n");
+    expect(nameless).toMatchObject({ out: "", status: 1 });
+    expect(nameless.err).toContain("--name");
+    const input = `${"x".repeat(2001)}\n${"y".repeat(200_000)}\nshort\n`;
+    const long = await run([url, "--name", "ci"], input);
+    expect(long.status).toBe(1);
+    expect(long.err).toMatch(/^(shoal: Not sent: .*longer.*\n){2}$/);
+    expect(await ann.nextOf("message")).toMatchObject({ text: "short", user: "ci" });
   });
-}
 
+  test.each([
+    [[]],
+    [["fishing"]],
+    [["ftp://localhost/fishing"]],
+    [["ws://localhost"]],
+    [["ws://localhost/-/a"]],
+    [["ws://localhost/a", "b"]],
+    [["--nam"]],
+    // An unset variable, and what could cost the connection again and again.
+    [["ws://localhost/a", "--name", ""]],
+    [["ws://localhost/a", "--name", " \u3000"]],
+    [["ws://localhost/a", "--name", "x".repeat(100_000)]],
+  ])("says what is wrong with its arguments: %#", async (args) => {
+    const said: string[] = [];
+    const { stdin, stdout } = process;
+    const say = (sentence: string) => void said.push(sentence);
+    expect(await chat(args, { stdin, stdout, say, colours: false })).toBe(2);
+    expect(said).toEqual([expect.stringMatching(/^.*See shoal chat --help\.$/)]);
+  });
+
+  test("rejects wrong arguments with status 2, and has a help text", async () => {
+    const [wrong, help] = await Promise.all([run(["--nam"], ""), run(["--help"], "")]);
+    expect(wrong).toMatchObject({ out: "", status: 2 });
+    expect(wrong.err).toMatch(/^shoal: .*shoal chat --help\.\n$/);
+    expect(help).toMatchObject({ err: "", status: 0 });
+    expect(help.out).toContain("--name NAME");
+    expect(help.out).toContain("tail -f /dev/null | shoal chat ws");
+  });
+
+  test("only listens if its input never ends", async () => {
+    await using server = await serve();
+    const url = `${server.ws}/listening`;
+    const ann = await enterAs(url, "ann", V1);
+    const tail = Bun.spawn(["tail", "-f", "/dev/null"], { stdout: "pipe" });
+    const child = Bun.spawn([...PROGRAMS.source, "chat", url], {
+      env: { PATH: process.env.PATH },
+      stdin: tail.stdout,
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    await untilTwo(ann);
+    ann.say({ type: "message", text: "hello" });
+    const { value } = await child.stdout.getReader().read();
+    expect(new TextDecoder().decode(value)).toEndWith(" ann: hello\n");
+    expect(child.exitCode).toBeNull();
+    for (const each of [child, tail]) each.kill();
+    await Promise.all([child.exited, tail.exited]);
+  });
+
+  test("reads until it is stopped, and passes no control characters on", async () => {
+    await using server = await serve();
+    const url = `${server.ws}/reading`;
+    const ann = await enterAs(url, "ann", V1);
+    const child = Bun.spawn([...PROGRAMS.source, "chat", url], {
+      env: { PATH: process.env.PATH },
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    await untilTwo(ann);
+    ann.say({ type: "message", text: "\x1b[2Jone\ntwo\u202e" });
+    const { value } = await child.stdout.getReader().read();
+    expect(new TextDecoder().decode(value)).toEndWith(" ann: \ufffd[2Jone two\ufffd\n");
+    child.kill("SIGINT");
+    await child.exited;
+    expect(child.signalCode === "SIGINT" || child.exitCode === 130).toBeTrue();
+  });
+});
+
+test("shoal chat on a terminal", async () => {
+  await using server = await serve();
+  const url = `${server.http}/fishing`;
+  const bob = await enterAs(url.replace("http", "ws"), "bob", V1);
+  bob.say({ type: "message", text: "before" });
+  const ann = inTerminal(["chat", url]);
+  const has = (text: string) => ann.until((rows) => rows.some((row) => row.endsWith(text)));
+  await has(" bob: before");
+  await has(`Connected to ${url}`);
+  ann.type("too early\r");
+  await has("Not sent: too early");
+  ann.type("/name bob\r");
+  await ann.until((rows) => rows.join("").includes("Choose another one."));
+  ann.type("/name ann\r");
+  await has("You are ann now.");
+
+  ann.type("hello\r");
+  await has(" ann: hello");
+  expect(ann.rows().filter((row) => row.endsWith("hello"))).toHaveLength(1);
+
+  // A half-typed line, longer than a row, with the cursor inside it.
+  const half = "0123456789".repeat(7);
+  ann.type(`${half}\x1b[D\x1b[D`);
+  const seen = `ann> ${half.slice(-56, -2)}`;
+  await ann.until((rows) => rows.at(-1)?.startsWith(seen) === true);
+  for (let at = 0; at < 5; at++) bob.say({ type: "message", text: `\x1b[31mred\x07 ${at}\nnext` });
+  await has(" next");
+  await ann.until((rows) => rows.filter((row) => row.includes("red")).length === 5);
+  await ann.until((rows) => rows.at(-1)?.startsWith(seen) === true);
+  expect(ann.rows().filter((row) => row.startsWith("ann>"))).toHaveLength(1);
+  ann.type("<>\r");
+  const typed = `${half.slice(0, -2)}<>${half.slice(-2)}`;
+  await ann.until((rows) => rows.join("").includes(` ann: ${typed}`));
+  expect(ann.rows().join("").split("0123456").length - 1).toBe(7);
+  expect(ann.output()).not.toContain("\x1b[31m");
+  expect(ann.output()).not.toContain("\x07");
+  expect(ann.output()).toMatch(/\x1b\[38;5;\d+mbob\x1b\[39m/);
+
+  ann.type("\x1b[A\x15");
+  // Presence arrives with some delay.
+  while (!ann.rows().some((row) => row.endsWith("bob, ann (2 connections)"))) {
+    ann.type("/who\r");
+    await Bun.sleep(50);
+  }
+  ann.type("/help\r");
+  await has("/quit       leave the channel");
+  ann.type("/nope\r");
+  await ann.until((rows) => rows.some((row) => row.startsWith("/nope is not a command.")));
+  ann.type("//slash\r");
+  await has(" ann: /slash");
+  ann.type("/leave\r");
+  await has("You have no name now.");
+  ann.type("/quit\r");
+  expect(await ann.exited).toBe(0);
+});
+
+test("shoal chat on a terminal survives a restart of the server", async () => {
+  const old = await serve();
+  const url = `${old.ws}/restart`;
+  const ann = inTerminal(["chat", url, "--name", "ann"], { NO_COLOR: "1" });
+  const has = (text: string) => ann.until((rows) => rows.some((row) => row.endsWith(text)));
+  await has("You are ann now.");
+  await old.drain();
+  await has("The server is restarting. Reconnecting...");
+  await ann.until((rows) => /^\((retry in \d+ s|retrying)\) ann>$/.test(rows.at(-1) ?? ""));
+  ann.type("meanwhile\r");
+  await has("Waiting to send: meanwhile");
+  await using _again = await serve({ port: Number(old.url.port) });
+  await has(" ann: meanwhile");
+  await ann.until((rows) => rows.at(-1) === "ann>");
+  expect(ann.output()).not.toMatch(/\x1b\[[\d;]*m/);
+  ann.type("\x04");
+  expect(await ann.exited).toBe(0);
+});
 test.each<[string, Record<string, unknown>[], number, string]>([
   ["in a gap", [{ type: "history", messages: [], gap: "true", more: "false" }], 7, "missing"],
   [
-    "gone with the server's memory",
+    "lost with the server's memory",
     [{ type: "history", messages: [], gap: "true", more: "false" }],
     0,
     "missing",
   ],
-  ["not told at all", [{ type: "error", code: "bad", message: "No." }], 7, "No."],
+  ["not reported at all", [{ type: "error", code: "bad", message: "No." }], 7, "No."],
 ])(
-  "shoal chat as a pipe ends well though what was acknowledged is %s",
+  "shoal chat as a pipe exits with 0 though the acknowledged message is %s",
   async (_, pages, last, said) => {
     using server = forgetful(pages, last);
     const child = Bun.spawn([...PROGRAMS.source, "chat", server.url, "--name", "ci"], {
@@ -241,10 +246,10 @@ test.each<[string, Record<string, unknown>[], number, string]>([
 );
 
 /**
- * A server that acknowledges a message, breaks the connection off and tells nobody what was said.
+ * A server that acknowledges a message, disconnects and never delivers the message.
  *
- * @param pages what it answers where the history is asked for
- * @param last the channel's last id, as later connections are told
+ * @param pages the answers to a history request
+ * @param last the channel's last id on later connections
  */
 function forgetful(pages: object[], last: number) {
   let connections = 0;
@@ -283,7 +288,7 @@ function forgetful(pages: object[], last: number) {
   };
 }
 
-test("shoal chat as a pipe gives up where there is no server, and says why", async () => {
+test("shoal chat as a pipe gives up if there is no server, and says why", async () => {
   const server = await serve();
   await server.drain();
   using other = forgetful([], 0);
@@ -292,16 +297,20 @@ test("shoal chat as a pipe gives up where there is no server, and says why", asy
     [`${other.url}/other`]: "Expected 101 status code: 404",
     [other.url.replace("ws:", "wss:")]: "TLS handshake failed: .*",
   };
-  const runs = Object.entries(reasons).map(async ([url, reason]) => {
-    const child = Bun.spawn([...PROGRAMS.source, "chat", url, "--name", "ci"], {
-      env: { PATH: process.env.PATH },
-      stdin: Buffer.from("hello\n"),
-      stdout: "pipe",
-      stderr: "pipe",
+  const runs = Object.entries(reasons).map(async ([href, reason]) => {
+    const said: string[] = [];
+    const status = await pipe({
+      url: new URL(href),
+      name: "ci",
+      json: false,
+      input: Readable.from(["hello\n"]),
+      output: new PassThrough(),
+      say: (sentence) => void said.push(sentence),
+      patience: 1000,
     });
-    expect(await child.exited).toBe(1);
-    const said = `shoal: There is no connection to ${url}: ${reason}.\n`;
-    expect(await child.stderr.text()).toMatch(new RegExp(`^${said.replaceAll(/[()]/g, "\\$&")}$`));
+    expect(status).toBe(1);
+    const sentence = `Cannot connect to ${href}: ${reason}.`.replaceAll(/[()]/g, "\\$&");
+    expect(said).toEqual([expect.stringMatching(new RegExp(`^${sentence}$`))]);
   });
   await Promise.all(runs);
 });

@@ -17,7 +17,7 @@ interface Log {
   start: number;
   /** Whether a connection is in the channel. */
   occupied: boolean;
-  /** Whether it could give something back, and whether it was used since that was last looked for. */
+  /** Whether its bytes are counted, and whether it was used since memory last ran short. */
   counted: boolean;
   used: boolean;
 }
@@ -25,7 +25,7 @@ interface Log {
 /** Plain data, so that it survives a reload of the code. */
 export interface HistoryData {
   readonly logs: Map<string, Log>;
-  /** The logs that could give something back: empty channels in which nothing was said, and others. */
+  /** The logs that memory can be taken from: empty channels in which nothing was said, and others. */
   readonly silent: Set<Log>;
   readonly others: Set<Log>;
   /** Since when a channel has been empty, the earliest first. */
@@ -46,8 +46,8 @@ export function createHistoryData(forgotten: number): HistoryData {
 const LOG_BYTES = 400;
 const MESSAGE_BYTES = 120;
 
-/** Places of dropped messages that a log may have before it is copied. */
-const SPARE_PLACES = 32;
+/** A log is compacted once it has more dropped messages than this, and more than others. */
+const COMPACT_FROM = 32;
 /** How much of the memory is freed at once. */
 const SPARE = 1 / 64;
 
@@ -131,6 +131,8 @@ export class History {
   /** Takes over what an earlier life of this node kept of a channel; nobody is in it. */
   restore(channel: string, last: number, messages: readonly Message[]): void {
     const log = this.#make(channel, -1);
+    // Nobody is in it, but it must not be forgotten halfway.
+    log.occupied = true;
     for (const message of messages) this.#keep(log, message);
     log.last = last;
     this.vacate(channel);
@@ -156,7 +158,7 @@ export class History {
     return log;
   }
 
-  /** Counts a log among those that could give something back. */
+  /** Counts a log among those that memory can be taken from. */
   #count(log: Log, among: Set<Log>): void {
     log.used = true;
     if (log.counted) return;
@@ -193,8 +195,8 @@ export class History {
     const message = log.messages[log.start]!;
     this.#data.bytes -= cost(message);
     log.messages[log.start++] = undefined;
-    // Dropped places are given back once they are the most, since that takes a copy.
-    if (log.start > SPARE_PLACES && 2 * log.start >= log.messages.length) {
+    // Seldom, since it takes a copy.
+    if (log.start > COMPACT_FROM && 2 * log.start >= log.messages.length) {
       log.messages = log.messages.slice(log.start);
       log.start = 0;
     }

@@ -4,7 +4,7 @@ import {
   type Holder,
   type Release,
   type Roster,
-  ROSTER_MOST,
+  MAX_ROSTER,
 } from "../broker.ts";
 
 /**
@@ -48,7 +48,7 @@ export function createNamesData(): NamesData {
 }
 
 /** Names that a node keeps at once. */
-const KEPT_MOST = 1000;
+const MAX_KEPT = 1000;
 
 export interface NamesOptions extends Omit<BrokerOptions, "events"> {
   readonly events: Pick<BrokerOptions["events"], "presence" | "evicted">;
@@ -113,7 +113,7 @@ export class Names {
     const { grace, heldFor } = this.#options.rules.names;
     const now = this.#options.clock();
     const mayReturn = keep && hold.session !== undefined && grace > 0;
-    if (!mayReturn || now - hold.since < heldFor || this.#data.kept.size >= KEPT_MOST) {
+    if (!mayReturn || now - hold.since < heldFor || this.#data.kept.size >= MAX_KEPT) {
       return this.#free(hold, { channel, key });
     }
     hold.holder = undefined;
@@ -133,7 +133,7 @@ export class Names {
    * @returns whether there was room for it
    */
   restore(channel: string, key: string, hold: Omit<Hold, "holder">): boolean {
-    if (this.#data.kept.size >= KEPT_MOST) return false;
+    if (this.#data.kept.size >= MAX_KEPT) return false;
     const kept = { ...hold, holder: undefined };
     this.#membersOf(channel).holds.set(key, kept);
     this.#data.kept.set(kept, { channel, key });
@@ -144,7 +144,7 @@ export class Names {
     const members = this.#data.channels.get(channel);
     if (members === undefined) return { count: 0, named: 0, names: [] };
     const { count, holds } = members;
-    const few = holds.size <= ROSTER_MOST;
+    const few = holds.size <= MAX_ROSTER;
     const names = few ? Array.from(holds.values(), ({ shown }) => shown) : undefined;
     return { count, named: holds.size, names };
   }
@@ -191,7 +191,7 @@ export class Names {
     if (hold.session !== undefined) this.#options.onChange?.(channel, key, undefined);
   }
 
-  /** Frees a name, and tells it. */
+  /** Frees a name and announces it. */
   #free(hold: Hold, { channel, key }: Place): void {
     const members = this.#membersOf(channel);
     this.#end(channel, members, key, hold);

@@ -30,7 +30,7 @@ export interface RefsData {
 /** How long a post is remembered, in milliseconds. */
 export const REMEMBERED = 10 * 60_000;
 /** Posts that are remembered at most, about 25 MB; half of them at least. */
-const POSTS_MOST = 100_000;
+const MAX_POSTS = 100_000;
 
 export function createRefsData(): RefsData {
   return { recent: new Map(), older: new Map(), since: 0 };
@@ -80,7 +80,7 @@ export class Refs {
     const data = this.#data;
     const now = this.#clock();
     const isOld = Math.abs(now - data.since) >= REMEMBERED;
-    if (!isOld && data.recent.size < POSTS_MOST / 2) return;
+    if (!isOld && data.recent.size < MAX_POSTS / 2) return;
     data.older = data.recent;
     data.recent = new Map();
     data.since = now;

@@ -1,34 +1,32 @@
 import { parseArgs } from "node:util";
 import { PLAIN, V1 } from "./load-wire.ts";
-import { createLoad, type LoadFigures, type LoadPlan } from "./load.ts";
+import type { LoadFigures, LoadPlan } from "./load-plan.ts";
+import { Load } from "./load.ts";
 
-/** `shoal bench URL`: the load side of the benchmark against a server of one's own. */
+/** `bun run bench -- URL`: the load side of the benchmark against a server of your own. */
 
-const HELP = `Usage: shoal bench URL [options]
+export const OWN_SERVER_HELP = `Usage: bun run bench -- URL [options]
 
-Talks to a Shoal of your own and tells how fast its messages arrive.
+Puts load on a Shoal of your own and reports how fast its messages arrive.
 
-  --connections n  how many connect, 20,000 at most (100)
-  --channels n     over how many channels they are spread, below the URL's path (10)
-  --talkers n      how many of each channel talk (5)
-  --rate r         messages a second over all talkers (5 for each, below a server's usual limit);
-                   0: each sends its next as soon as its last has come back, for MESSAGE_RATE=0
-  --seconds s      how long they talk, 60 at most (5)
-  --v1             speak shoal.v1
-  --yes-i-own-it   the URL is not on this machine, and its server is yours to load
+  --connections <n>  connections, at most 20,000 (100)
+  --channels <n>     channels below the URL's path that the connections are spread over (10)
+  --talkers <n>      connections in each channel that talk (5)
+  --rate <r>         messages a second over all talkers (5 each, below a server's default limit);
+                     0: each sends its next message when its last one returns, for MESSAGE_RATE=0
+  --seconds <s>      how long they talk, at most 60 (5)
+  --v1               speak shoal.v1
+  --yes-i-own-it     required unless the URL is on this machine: the server is yours to load
 `;
 
-/** Connections, channels and talkers at most. */
+/** Most connections, channels or talkers. */
 const MOST = 20_000;
 const RATE = { each: 5, most: 100_000 };
 const SECONDS = { usual: 5, most: 60 };
 const WARMUP = 1;
 const TEXT = 48;
 
-/**
- * @param args the words after `bench`
- * @throws with a sentence about what is wrong with them
- */
+/** @throws with a sentence about what is wrong with the arguments */
 function read(args: string[]): { plan: LoadPlan; seconds: number } {
   const { values, positionals } = parseArgs({
     args,
@@ -47,20 +45,20 @@ function read(args: string[]): { plan: LoadPlan; seconds: number } {
   if (address === undefined || others.length > 0) throw new Error("Give one URL.");
   const url = URL.parse(address.replace(/^http/i, "ws"));
   if (url === null || !/^wss?:$/.test(url.protocol)) {
-    throw new Error(`"${address}" is no URL like ws://127.0.0.1:6060/.`);
+    throw new Error(`"${address}" is not a URL like ws://127.0.0.1:6060/.`);
   }
   if (!isLoopback(url.hostname) && !values["yes-i-own-it"]) {
     throw new Error(
-      `${url.hostname} is not this machine. If its server is yours, add --yes-i-own-it.`,
+      `${url.hostname} is not this machine. If the server is yours, add --yes-i-own-it.`,
     );
   }
   const connections = whole("connections", values.connections, 100);
   const channels = whole("channels", values.channels, Math.min(10, connections));
   if (channels > connections) throw new Error("--channels is more than --connections.");
-  // The last channels may have one connection less than the first.
+  // The last channels may have one connection fewer than the first.
   const members = Math.floor(connections / channels);
   const talkers = whole("talkers", values.talkers, Math.min(5, members));
-  if (talkers > members) throw new Error(`--talkers is more than the ${members} of a channel.`);
+  if (talkers > members) throw new Error(`--talkers is more than a channel's ${members}.`);
   const rate = number("rate", values.rate, RATE.each * talkers * channels, 0, RATE.most);
   const seconds = number("seconds", values.seconds, SECONDS.usual, 0.1, SECONDS.most);
   return {
@@ -77,7 +75,7 @@ function read(args: string[]): { plan: LoadPlan; seconds: number } {
   };
 }
 
-/** Whether a URL's host is this machine, whatever a name server says. */
+/** Whether a URL's host is this machine, whatever the DNS says. */
 function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127\.[\d.]+$/.test(hostname);
 }
@@ -101,37 +99,34 @@ function number(
   throw new Error(`--${flag} must be a number from ${least} to ${most}.`);
 }
 
-export interface BenchIo {
-  /** Writes lines on standard output. */
+export interface Output {
+  /** Writes lines to standard output. */
   readonly print: (lines: string) => void;
-  /** Says a sentence on standard error. */
+  /** Writes a sentence to standard error. */
   readonly say: (sentence: string) => void;
 }
 
 /**
- * Runs it and tells what came of it.
+ * Loads a server and reports the figures.
  *
- * @returns the exit status: 0; 1 where the server could not be measured; 2 for wrong words
+ * @param args the URL and the options
+ * @returns the exit status: 0; 1 if the server could not be measured; 2 for invalid arguments
  */
-export async function bench(args: string[], { print, say }: BenchIo): Promise<0 | 1 | 2> {
-  if (args.includes("--help") || args.includes("-h")) {
-    print(HELP);
-    return 0;
-  }
-  let asked: ReturnType<typeof read>;
+export async function loadServer(args: string[], { print, say }: Output): Promise<0 | 1 | 2> {
+  let wanted: ReturnType<typeof read>;
   try {
-    asked = read(args);
+    wanted = read(args);
   } catch (error) {
-    say(`${(error as Error).message.split("\n")[0]} See shoal bench --help.`);
+    say(`${(error as Error).message.split("\n")[0]} See bun run bench -- --help.`);
     return 2;
   }
-  const { plan, seconds } = asked;
-  const load = createLoad(plan);
+  const { plan, seconds } = wanted;
+  const load = new Load(plan);
   try {
     const opening = await load.open();
     print(
       `${plan.connections} connections in ${plan.channels} channels, ${plan.dialects[0]?.name}: ` +
-        `all in after ${opening.toFixed(2)} s. They talk for ${seconds} s.`,
+        `all connected after ${opening.toFixed(2)} s. They talk for ${seconds} s.`,
     );
     const figures = await load.drive({ warmup: WARMUP, seconds });
     const fault = faultOf(figures);
@@ -146,15 +141,15 @@ export async function bench(args: string[], { print, say }: BenchIo): Promise<0 
   }
 }
 
-/** Why there is nothing to report, if so, and what helps. */
+/** Why there is nothing to report, if so, and what to do about it. */
 export function faultOf(figures: Pick<LoadFigures, "deliveries" | "refused">): string | undefined {
   const { deliveries, refused } = figures;
   if (deliveries > 0) return undefined;
-  const nothing = "Nothing came back while it was measured";
-  if (refused === 0) return `${nothing}: ask for a higher --rate, or for more --seconds.`;
+  const nothing = "No message arrived during the measurement";
+  if (refused === 0) return `${nothing}: use a higher --rate, or more --seconds.`;
   return (
-    `${nothing}, and ${count(refused)} messages were refused: start the server with ` +
-    `MESSAGE_RATE=0, or ask for a --rate that it allows.`
+    `${nothing}, and ${count(refused)} messages were rejected: start the server with ` +
+    `MESSAGE_RATE=0, or use a --rate that it allows.`
   );
 }
 
@@ -166,15 +161,15 @@ function report(plan: LoadPlan, figures: LoadFigures): string {
     `messages    ${rate(messages, seconds)}`,
     `deliveries  ${rate(deliveries, seconds)}`,
     `latency     p50 ${ms(latency.p50)}, p99 ${ms(latency.p99)}, p99.9 ${ms(latency.p999)}`,
-    `The whole run, with ${WARMUP} s to warm up:`,
+    `The whole run, including ${WARMUP} s of warm-up:`,
     `missing     ${count(expected - received)} of ${count(expected)} deliveries`,
   ];
   if (refused > 0)
-    lines.push(`refused     ${count(refused)} messages; see MESSAGE_RATE, or --rate`);
+    lines.push(`rejected    ${count(refused)} messages; see MESSAGE_RATE, or --rate`);
   if (closed > 0) lines.push(`closed      ${count(closed)} connections, by the server`);
   const closedLoop = "inFlight" in plan.pace;
   if (closedLoop && busy > 0.9) {
-    lines.push(`The load took ${Math.round(busy * 100)} % of a core: it may have been the limit.`);
+    lines.push(`The load used ${Math.round(busy * 100)} % of a core: it may have been the limit.`);
   }
   if (late > 5) lines.push(`The load was ${ms(late)} late (p99): it may have been the limit.`);
   return lines.join("\n");

@@ -2,7 +2,7 @@ import { clean } from "./lines.ts";
 
 /** The input line of a terminal, as pure functions: one row, in which a long text scrolls. */
 
-/** What was typed, on both sides of the cursor. */
+/** What was typed, on either side of the cursor. */
 export interface Line {
   readonly before: string;
   readonly after: string;
@@ -10,14 +10,14 @@ export interface Line {
 
 export const EMPTY: Line = { before: "", after: "" };
 
-/** A key as node:readline tells it. */
+/** A key as node:readline reports it. */
 export interface Key {
   readonly name?: string | undefined;
   readonly ctrl?: boolean | undefined;
   readonly meta?: boolean | undefined;
 }
 
-/** The line after a key. A key that means nothing changes nothing. */
+/** The line after a key. An unknown key changes nothing. */
 export function edit(line: Line, text: string | undefined, key: Key): Line {
   const { before, after } = line;
   const left = graphemes(before).at(-1) ?? "";
@@ -54,9 +54,9 @@ export function edit(line: Line, text: string | undefined, key: Key): Line {
 }
 
 /**
- * What is to be seen of a line, and how many columns lie before its cursor.
+ * The visible part of a line, and how many columns precede its cursor.
  *
- * @param columns how many there are
+ * @param columns the width of the row
  */
 export function view({ before, after }: Line, columns: number): { text: string; cursor: number } {
   const shown = take(graphemes(before).toReversed(), columns - 1)
@@ -66,7 +66,7 @@ export function view({ before, after }: Line, columns: number): { text: string; 
   return { text: shown + take(graphemes(after), columns - 1 - cursor).join(""), cursor };
 }
 
-/** The first of these that have room in so many columns. */
+/** The first parts that fit into so many columns. */
 function take(parts: string[], columns: number): string[] {
   let width = 0;
   const end = parts.findIndex((part) => (width += Bun.stringWidth(part)) > columns);

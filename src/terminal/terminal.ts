@@ -5,21 +5,26 @@ import { ERRORS } from "../protocol/codes.ts";
 import { channelOfPath } from "../protocol/channels.ts";
 import { nameOf } from "../protocol/names.ts";
 
-/** `shoal chat`: talks from a terminal, or is a pipe where there is none. */
+/** `shoal chat`: an interactive chat on a terminal, otherwise a pipe. */
 
 const HELP = `Usage: shoal chat URL [--name NAME] [--json]
 
-  URL          the channel, like ws://localhost:6060/fishing; http and https do as well
-  --name NAME  the name to speak under
-  --json       writes events as lines of JSON, where the output is no terminal or the input is none
+  URL          the channel, like ws://localhost:6060/fishing; http and https work as well
+  --name NAME  the name to talk under
+  --json       write events as lines of JSON; also turns the interactive chat off
 
-On a terminal, /help tells what can be typed. Where the input or the output is no terminal, lines in
-are messages and messages out are lines:
+On a terminal, type /help for the commands. If the input or the output is not a terminal, each input
+line is sent as a message, and each message is written as a line, TIME NAME: TEXT:
+
+  2026-11-24T16:51:07Z ann: Anything biting?
+
+The first ": " ends the name. A name that has a colon or starts with a quotation mark is in quotes, as
+in JSON, with U+FF1A for the colon. For exact names and texts, use --json.
 
   echo "deploy done" | shoal chat ws://localhost:6060/fishing --name ci
 
-ends with status 0 once that is acknowledged, and with another one if it was not. It ends with its
-input, so to listen only, as a service whose input is empty, give it one without an end:
+exits with status 0 once the message is acknowledged, and with another status if it was not. The
+command ends when its input ends. To listen only, for example as a service, keep the input open:
 
   tail -f /dev/null | shoal chat ws://localhost:6060/fishing
 `;
@@ -27,7 +32,7 @@ input, so to listen only, as a service whose input is empty, give it one without
 export interface ChatIo {
   readonly stdin: NodeJS.ReadStream;
   readonly stdout: NodeJS.WriteStream;
-  /** Says a sentence on standard error. */
+  /** Writes a sentence to standard error. */
   readonly say: (sentence: string) => void;
   readonly colours: boolean;
 }
@@ -35,8 +40,8 @@ export interface ChatIo {
 /**
  * Runs the command.
  *
- * @param args what stands behind `shoal chat`
- * @returns the exit status: 2 for wrong words
+ * @param args the arguments after `shoal chat`
+ * @returns the exit status: 2 for invalid arguments
  */
 export async function chat(
   args: string[],
@@ -76,17 +81,17 @@ function read(args: string[]): Words | string {
     });
     if (values.help === true) return { help: true };
     const [address, ...others] = positionals;
-    if (address === undefined) return "Which channel? shoal chat ws://localhost:6060/fishing.";
-    if (others.length > 0) return `One URL is enough, but there is also "${others.join(" ")}".`;
+    if (address === undefined) return "Which channel? Give a URL like ws://localhost:6060/fishing.";
+    if (others.length > 0) return `Give one URL. This is too much: "${others.join(" ")}".`;
     const url = URL.parse(address);
     if (url === null || !/^(ws|http)s?:$/.test(url.protocol)) {
-      return `"${address}" is no channel: a URL like ws://localhost:6060/fishing is.`;
+      return `"${address}" is not a channel. Give a URL like ws://localhost:6060/fishing.`;
     }
     if ("fault" in channelOfPath(url.pathname)) {
-      return `"${url.pathname}" is no channel: a path like /fishing is.`;
+      return `"${url.pathname}" is not a channel. Give a path like /fishing.`;
     }
     const { name, json = false } = values;
-    // No answer ends the wait for an empty one, and one far too long costs each connection.
+    // An empty name gets no answer, and one that is far too long costs every connection.
     if (name !== undefined && nameOf(name) === undefined) return ERRORS.name_invalid;
     return { help: false, url, name, json };
   } catch (error) {

@@ -1,54 +1,54 @@
-import { SUBPROTOCOL } from "../protocol/limits.ts";
+import { SUBPROTOCOL } from "../../src/protocol/limits.ts";
 
 /**
- * The least of WebSocket (RFC 6455) that a load generator needs: frames are found in the bytes and
- * counted, not decoded. A client that decoded each would be busier than the server it measures.
+ * The part of WebSocket (RFC 6455) that a load generator needs: it finds and counts frames in the
+ * bytes, and does not decode them. A client that did would be busier than the server it measures.
  */
 
 /** What a server under load speaks. */
 export interface Dialect {
   readonly name: string;
   readonly subprotocol?: string;
-  /** Where a channel is; usual: below the URL's path. */
+  /** Where a channel is; default: below the URL's path. */
   readonly pathOf?: (channel: string) => string;
-  /** Whether nothing comes between the handshake and the first message, and there are no names. */
+  /** Whether nothing arrives before the first message, and there are no names. */
   readonly silent?: true;
-  /** What comes before and after the JSON of a frame, whose last bracket is in the latter. */
+  /** What precedes and follows the JSON of a frame; its last bracket is part of `after`. */
   readonly before: string;
   readonly after: string;
-  /** What follows the text in a message as it is sent. */
+  /** What follows the text in a sent message. */
   readonly tail: string;
   /** What a text frame is whose payload begins here. */
   readonly kindOf: (bytes: Uint8Array, start: number) => Kind;
 }
 
 /**
- * What a frame is to the load. "welcome" is what the last step before talking is answered with; a
- * frame that wants an answer is these bytes.
+ * What a frame means to the load. "welcome" answers the last step before talking; bytes are the
+ * answer that the frame needs.
  */
 export type Kind = "message" | "connection" | "welcome" | "error" | "other" | Uint8Array;
 
 const FRAME = '{"type":"message","text":"';
 
-/** A text begins with its sender's number and the time it should have been sent: digits each. */
+/** A text starts with its sender's number and the time at which it was due, both in digits. */
 const SENDER = 5;
 const TIME = 10;
 /** Shortest text of a message, in characters. */
 export const LEAST_TEXT = SENDER + TIME;
 const TALK = "Any fish today? The tide turns at six and the wind is fair. ";
-/** Bytes of a payload that {@link scan} shows at once, where it is that long. */
+/** Bytes of a payload that {@link scan} shows at once, if it is that long. */
 const HEAD = 64;
 const LONGEST_HEADER = 10;
-/** How many messages are written at once at the most. */
+/** Most messages in one write. */
 export const BATCH = 16;
 
 /** Connections from one address. */
 const PORTS = 5000;
 
 /**
- * From which address to connect. One has 28,000 ports towards a server, and with half of them taken
- * the kernel searches long for a free one. Linux has all of 127.0.0.0/8 to choose from; Bun passes
- * the option on as Node does, though its types do not name it.
+ * The address to connect from. Each has 28,000 ports towards a server, and when half of them are
+ * taken, the kernel takes long to find a free one. On Linux all of 127.0.0.0/8 is available. Bun
+ * passes the option on as Node does, though its types lack it.
  */
 export function sourceOf(hostname: string, index: number): { localAddress?: string } {
   if (process.platform !== "linux" || !hostname.startsWith("127.")) return {};
@@ -67,7 +67,7 @@ export function handshake(host: string, path: string, { subprotocol }: Dialect):
 
 const TEXT_FRAME = 0x81;
 
-/** A frame of a client. The mask is zero: it protects browsers' proxies, and costs time here. */
+/** A frame of a client. The mask is zero: it only protects proxies, and costs time here. */
 export function clientFrame(payload: string, first = TEXT_FRAME): Uint8Array {
   const body = Buffer.from(payload);
   const { length } = body;
@@ -76,8 +76,8 @@ export function clientFrame(payload: string, first = TEXT_FRAME): Uint8Array {
 }
 
 /**
- * The bytes of messages, made once; only sender and time are written anew.
- * @returns bytes that hold until the next call
+ * The bytes of messages, made once; only the sender and the time are rewritten.
+ * @returns bytes that are valid until the next call
  */
 export type Stamp = (count: number, sender: number, micros: number) => Uint8Array;
 
@@ -130,7 +130,7 @@ const KINDS: readonly (readonly [letter: number, kind: Kind])[] = [
 ];
 const TYPE_AT = '{"type":"'.length;
 
-/** What the frame is whose payload begins here. */
+/** The kind of the frame whose payload begins here. */
 export function kindOf(opcode: number, bytes: Uint8Array, start: number, dialect: Dialect): Kind {
   if (opcode === 9) return PONG;
   return opcode === 1 ? dialect.kindOf(bytes, start) : "other";
@@ -156,14 +156,14 @@ export function senderOf(bytes: Uint8Array, textAt: number): number {
   return readDigits(bytes, textAt, SENDER);
 }
 
-/** When the message should have been sent, in the microseconds that were written into it. */
+/** When the message was due, in the microseconds that were written into it. */
 export function timeOf(bytes: Uint8Array, textAt: number): number {
   return readDigits(bytes, textAt + SENDER, TIME);
 }
 
-/** Where a connection's bytes stand between two reads. */
+/** The state of a connection's bytes between two reads. */
 export interface Scan {
-  /** Bytes that still belong to a frame that was shown. */
+  /** Bytes to come of a frame that was shown. */
   skip: number;
   /** The beginning of a frame that was not shown yet. */
   rest: Uint8Array | undefined;
@@ -172,7 +172,7 @@ export interface Scan {
 /** @param start of the payload in `bytes`, which hold its first 64 bytes or all of it */
 export type OnFrame = (opcode: number, bytes: Uint8Array, start: number, length: number) => void;
 
-/** Shows every frame whose beginning is in these bytes. */
+/** Shows every frame that begins in these bytes. */
 export function scan(state: Scan, chunk: Uint8Array, onFrame: OnFrame): void {
   let bytes = chunk;
   if (state.rest !== undefined) {

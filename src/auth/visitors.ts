@@ -1,0 +1,88 @@
+import { type Rate, rate, take, waitFor } from "../protocol/bucket.ts";
+
+/** What one address, or one network of IPv6, has of the server at the moment. */
+export interface Visitor {
+  readonly network: string;
+  connections: number;
+  /** When its buckets will be full; see bucket.ts. */
+  connectsFullAt: number;
+  messagesFullAt: number;
+}
+
+/** By network. Plain data, so that it survives a reload of the code. */
+export type VisitorsData = Map<string, Visitor>;
+
+/** Why a visitor may not connect now. */
+export interface TooMany {
+  readonly setting: string;
+  /** Seconds until it may. */
+  readonly retryAfter: number;
+}
+
+export interface VisitorLimits {
+  /** Open connections of one network; 0 for no limit. */
+  readonly connections: number;
+  readonly connects: Rate;
+  readonly messages: Rate;
+}
+
+/** A connection that closes makes room at any time, so this is only a guess: seconds. */
+const CLOSES_IN = 10;
+
+export function visitorLimits(config: {
+  readonly ipConnections: number;
+  readonly ipConnectionRate: number;
+  readonly ipConnectionBurst: number;
+  readonly ipMessageRate: number;
+  readonly ipMessageBurst: number;
+}): VisitorLimits {
+  return {
+    connections: config.ipConnections,
+    connects: rate(config.ipConnectionRate, config.ipConnectionBurst),
+    messages: rate(config.ipMessageRate, config.ipMessageBurst),
+  };
+}
+
+/** Counts what each address takes. Call {@link Visitors.sweep} about every second. */
+export class Visitors {
+  readonly #data: VisitorsData;
+  readonly #limits: VisitorLimits;
+
+  constructor(data: VisitorsData, limits: VisitorLimits) {
+    this.#data = data;
+    this.#limits = limits;
+  }
+
+  /** One more connection; {@link leave} gives it back. */
+  enter(network: string, now: number): Visitor | TooMany {
+    const { connections, connects } = this.#limits;
+    const fresh = { network, connections: 0, connectsFullAt: 0, messagesFullAt: 0 };
+    const visitor = this.#data.get(network) ?? fresh;
+    if (connections > 0 && visitor.connections >= connections) {
+      return { setting: "IP_CONNECTIONS", retryAfter: CLOSES_IN };
+    }
+    const fullAt = take(connects, visitor.connectsFullAt, now);
+    if (fullAt === -1) {
+      const wait = waitFor(connects, visitor.connectsFullAt, now);
+      return { setting: "IP_CONNECTION_RATE", retryAfter: Math.ceil(wait / 1000) };
+    }
+    visitor.connectsFullAt = fullAt;
+    visitor.connections++;
+    this.#data.set(network, visitor);
+    return visitor;
+  }
+
+  leave(visitor: Visitor): void {
+    visitor.connections--;
+  }
+
+  /** Forgets those who have nothing and whose buckets are full. */
+  sweep(now: number): void {
+    for (const [network, visitor] of this.#data) {
+      const { connections, connectsFullAt, messagesFullAt } = visitor;
+      if (connections === 0 && connectsFullAt <= now && messagesFullAt <= now) {
+        this.#data.delete(network);
+      }
+    }
+  }
+}

@@ -1,0 +1,50 @@
+import { expect, test } from "bun:test";
+import { Visitors, visitorLimits, type VisitorsData } from "../../src/auth/visitors.ts";
+
+const limits = visitorLimits({
+  ipConnections: 3,
+  ipConnectionRate: 1,
+  ipConnectionBurst: 5,
+  ipMessageRate: 1,
+  ipMessageBurst: 5,
+});
+
+test("an address has so many connections, and another one its own", () => {
+  const visitors = new Visitors(new Map(), limits);
+  const all = ["a", "a", "a", "a", "b"].map((network) => visitors.enter(network, 0));
+  expect(all.map((one) => ("setting" in one ? one.setting : "in"))).toEqual([
+    "in",
+    "in",
+    "in",
+    "IP_CONNECTIONS",
+    "in",
+  ]);
+  if ("network" in all[0]!) visitors.leave(all[0]);
+  expect(visitors.enter("a", 0)).toHaveProperty("network");
+});
+
+test("an address connects so many times at once, then at the rate, and hears when", () => {
+  const visitors = new Visitors(new Map(), limits);
+  const tryAt = (now: number) => {
+    const visitor = visitors.enter("a", now);
+    if ("network" in visitor) visitors.leave(visitor);
+    return "setting" in visitor ? `${visitor.setting} ${visitor.retryAfter}` : "in";
+  };
+  const five = Array.from({ length: 5 }, () => tryAt(0));
+  expect(new Set(five)).toEqual(new Set(["in"]));
+  expect(tryAt(0)).toBe("IP_CONNECTION_RATE 1");
+  expect(tryAt(1000)).toBe("in");
+});
+
+test("an address that has nothing any more is forgotten", () => {
+  const data: VisitorsData = new Map();
+  const visitors = new Visitors(data, limits);
+  const visitor = visitors.enter("a", 0);
+  visitors.sweep(60_000);
+  expect(data.size).toBe(1);
+  if ("network" in visitor) visitors.leave(visitor);
+  visitors.sweep(500);
+  expect(data.size).toBe(1);
+  visitors.sweep(1000);
+  expect(data.size).toBe(0);
+});
