@@ -63,6 +63,7 @@ function serve(channels: number, v1: boolean): Served {
   const sockets = Array.from({ length: channels * MEMBERS }, (_, n) => {
     const socket = { data: {}, subscribe() {}, send() {} } as unknown as ServerWebSocket<Peer>;
     const server = {
+      requestIP: () => null,
       upgrade: (_: Request, options: { data: Peer }) => (socket.data = options.data) !== undefined,
     } as unknown as Server<Peer>;
     edge.upgrade(new Request("http://localhost/", { headers }), server, `c${n % channels}`);
