@@ -3,7 +3,7 @@ import type { HistoryQuery } from "../broker/broker.ts";
 import type { Connection } from "../node/state.ts";
 import { type Rate, take } from "../protocol/bucket.ts";
 import { CLOSE, type Close, type ErrorCode } from "../protocol/codes.ts";
-import { type Decoded, decode, type Said } from "../protocol/decode.ts";
+import { type Decoded, decode } from "../protocol/decode.ts";
 import { errorFrame, IDENTITY_REFUSED, identityRefusedV1 } from "../protocol/encode.ts";
 import type { Command } from "../protocol/inbound.ts";
 import { PAGE } from "../protocol/limits.ts";
@@ -53,7 +53,7 @@ export function decide(
   rules: Rules,
 ): Outcome {
   const command = decode(raw, connection.v1);
-  if (command.type === "heartbeat") {
+  if (typeof command !== "string" && command.type === "heartbeat") {
     connection.awaited = false;
     return decideAlive(connection, now, rules);
   }
@@ -61,9 +61,11 @@ export function decide(
   const fullAt = take(rules.frames, connection.framesFullAt, now);
   if (fullAt === -1) return tooFast(connection, command, now);
   connection.framesFullAt = fullAt;
+  if (typeof command === "string")
+    return say(connection, command.slice(1, -1), now, rules, command);
   switch (command.type) {
     case "message":
-      return say(connection, command, now, rules);
+      return say(connection, command.text, now, rules, undefined, refOf(connection, command));
     case "identity":
       return identify(connection, command, rules);
     case "history":
@@ -87,11 +89,14 @@ export function decideAlive(connection: Connection, now: number, rules: Rules): 
 /** A lone surrogate is not white space, and it shows as a replacement character. */
 const VISIBLE = /[^\s\p{Default_Ignorable_Code_Point}]/u;
 
+/** @param literal the text as a JSON string literal, if the frame had it in that form */
 function say(
   { name, visitor }: Connection,
-  { text, ref, literal }: Said,
+  text: string,
   now: number,
   { textLimit, messages }: Rules,
+  literal?: string,
+  ref?: string,
 ): Outcome {
   if (name === undefined) return error("not_identified", ref);
   if (!fits(text, textLimit)) return error("text_too_long", ref);
@@ -103,6 +108,11 @@ function say(
     visitor.messagesFullAt = fullAt;
   }
   return { do: "publish", text: literal ?? JSON.stringify(text), ref };
+}
+
+/** A plain client has no refs, whatever its frame holds. */
+function refOf({ v1 }: Connection, { ref }: Command & { type: "message" }): string | undefined {
+  return v1 ? ref : undefined;
 }
 
 function identify(
@@ -138,9 +148,10 @@ function tooFast(connection: Connection, command: Decoded | undefined, now: numb
 
 /** Every request for a name gets one answer of its own kind, everything else an error. */
 function reject(connection: Connection, command: Decoded | undefined, code: ErrorCode): Outcome {
-  if (command?.type === "identity") return identityRefused(connection, code);
-  if (command?.type === "message") return error(code, command.ref);
-  if (command?.type !== "rejected") return error(code);
+  if (command === undefined || typeof command === "string") return error(code);
+  if (command.type === "identity") return identityRefused(connection, code);
+  if (command.type === "message") return error(code, refOf(connection, command));
+  if (command.type !== "rejected") return error(code);
   return command.identity === true ? identityRefused(connection, code) : error(code, command.ref);
 }
 

@@ -6,15 +6,6 @@ import { REF_LIMIT } from "./limits.ts";
 
 /** From a client's frame to a command: one parse and one compiled check. */
 
-/** A message as it was decoded. */
-export interface Said {
-  readonly type: "message";
-  readonly text: string;
-  readonly ref?: string;
-  /** The text as a JSON string literal, if the frame had it in its canonical form. */
-  readonly literal?: string;
-}
-
 /** A frame that is not a command, and the code that it is rejected with. */
 export interface Rejected {
   readonly type: "rejected";
@@ -24,7 +15,8 @@ export interface Rejected {
   readonly ref?: string | undefined;
 }
 
-export type Decoded = Exclude<Command, { type: "message" }> | Said | Rejected;
+/** A command; a message that is nothing but its text is that text, as a JSON string literal. */
+export type Decoded = Command | string | Rejected;
 
 const rejected = (code: ErrorCode): Rejected => ({ type: "rejected", code });
 const INVALID_JSON = rejected("invalid_json");
@@ -45,9 +37,9 @@ function checks(schemas: Record<string, TObject>): Checks {
 }
 
 /**
- * What most clients send: `{"type":"message","text":"…"}` with nothing to unescape, so that the
- * text is read, and written again, without JSON. Lone surrogates cannot occur, since a text frame is
- * valid UTF-8.
+ * What most clients send: `{"type":"message","text":"…"}` with nothing to unescape. Its text is read,
+ * and written again, without JSON and without an object. Lone surrogates cannot occur, since a text
+ * frame is valid UTF-8.
  */
 const CANONICAL = /^\{"type":"message","text":"[^"\\\u0000-\u001f]*"\}$/;
 const LITERAL_AT = '{"type":"message","text":'.length;
@@ -60,10 +52,7 @@ const LITERAL_AT = '{"type":"message","text":'.length;
  */
 export function decode(raw: string | Uint8Array, v1: boolean): Decoded {
   if (typeof raw !== "string") return BINARY_FRAME;
-  if (CANONICAL.test(raw)) {
-    const literal = raw.slice(LITERAL_AT, -1);
-    return { type: "message", text: literal.slice(1, -1), literal };
-  }
+  if (CANONICAL.test(raw)) return raw.slice(LITERAL_AT, -1);
   let value: unknown;
   try {
     value = JSON.parse(raw);
@@ -75,16 +64,9 @@ export function decode(raw: string | Uint8Array, v1: boolean): Decoded {
   const check = (v1 ? V1_CHECKS : PLAIN_CHECKS).get(type);
   if (check === undefined) return UNKNOWN_TYPE;
   const command = value as Command;
-  if (check.Check(command) && (!v1 || fieldsFit(command))) {
-    // Made anew, since a frame could have a "literal" of its own.
-    return command.type === "message" ? said(command, v1) : command;
-  }
+  if (check.Check(command) && (!v1 || fieldsFit(command))) return command;
   if (type === "identity") return INVALID_IDENTITY;
   return v1 && type === "message" && isRef(ref) ? { ...INVALID_FIELD, ref } : INVALID_FIELD;
-}
-
-function said({ text, ref }: Command & { type: "message" }, v1: boolean): Said {
-  return v1 && ref !== undefined ? { type: "message", text, ref } : { type: "message", text };
 }
 
 /** Whether this can be a message's `ref`. A store would change a lone surrogate into another. */
