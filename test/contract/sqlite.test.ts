@@ -308,8 +308,7 @@ test("sqlite: names wait while the disk is full, and are in the file once it is 
   await Bun.sleep(20);
   expect(orders).toEqual([]);
   await broker.renew();
-  await Bun.sleep(20);
-  expect(orders.length).toBe(1);
+  while (orders.length === 0) await Bun.sleep(1);
 
   full = false;
   await broker.renew();
