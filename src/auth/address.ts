@@ -82,7 +82,7 @@ export function isPrivate(address: string): boolean {
  * in the header that is not. A header from anyone else changes nothing.
  *
  * @param peer the socket's address; undefined on a unix socket, whose peer is a proxy
- * @returns undefined if nobody has said it
+ * @returns undefined if it is unknown
  */
 export function clientOf(
   peer: string | undefined,

@@ -7,12 +7,12 @@ const ORIGIN =
 
 /** @returns the origins in a list with commas, or undefined if one is wrong; "*" stands alone */
 export function originsOf(text: string): readonly string[] | undefined {
-  const origins = text.split(",").map((part) => part.trim().toLowerCase());
+  const origins = text.split(",").map((part) => withoutPort(part.trim().toLowerCase()));
   if (origins.length === 1 && origins[0] === "*") return origins;
   return origins.every((origin) => ORIGIN.test(origin)) ? origins : undefined;
 }
 
-/** Whether a browser may connect from this origin; null stands for a client that is no browser. */
+/** Whether a browser may connect from this origin; null stands for a client that is not a browser. */
 export function allowsOrigin(origins: readonly string[], origin: string | null): boolean {
   if (origin === null || origins[0] === "*") return true;
   const asked = origin.toLowerCase();
@@ -29,8 +29,13 @@ export function allowsHost(origins: readonly string[], host: string): boolean {
   if (hostname === "localhost" || isIP(hostname.replace(/^\[|\]$/g, "")) !== 0) return true;
   return origins.some((one) => {
     const [scheme = ""] = one.split("//");
-    return matches(one, `${scheme}//${host.toLowerCase()}`);
+    return matches(one, withoutPort(`${scheme}//${host.toLowerCase()}`));
   });
+}
+
+/** Browsers leave the usual port out of an origin. */
+function withoutPort(origin: string): string {
+  return origin.replace(/^(https:.*):443$|^(http:.*):80$/, "$1$2");
 }
 
 /** @param pattern an origin, or one with `*.` in place of any subdomains */

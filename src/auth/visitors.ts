@@ -7,6 +7,9 @@ export interface Visitor {
   /** When its buckets will be full; see bucket.ts. */
   connectsFullAt: number;
   messagesFullAt: number;
+  /** How many connections were refused since that was last reported, and when that was. */
+  refused: number;
+  reportedAt: number;
 }
 
 /** By network. Plain data, so that it survives a reload of the code. */
@@ -17,7 +20,12 @@ export interface TooMany {
   readonly setting: string;
   /** Seconds until it may. */
   readonly retryAfter: number;
+  /** How many were refused since the last report; 0 if it is too early for one. */
+  readonly refused: number;
 }
+
+/** How often refusals are reported, in milliseconds. */
+const REPORT = 60_000;
 
 export interface VisitorLimits {
   /** Open connections of one network; 0 for no limit. */
@@ -56,15 +64,15 @@ export class Visitors {
   /** One more connection; {@link leave} gives it back. */
   enter(network: string, now: number): Visitor | TooMany {
     const { connections, connects } = this.#limits;
-    const fresh = { network, connections: 0, connectsFullAt: 0, messagesFullAt: 0 };
-    const visitor = this.#data.get(network) ?? fresh;
+    const visitor = this.#data.get(network) ?? newVisitor(network);
     if (connections > 0 && visitor.connections >= connections) {
-      return { setting: "IP_CONNECTIONS", retryAfter: CLOSES_IN };
+      return { setting: "IP_CONNECTIONS", retryAfter: CLOSES_IN, refused: refuse(visitor, now) };
     }
     const fullAt = take(connects, visitor.connectsFullAt, now);
     if (fullAt === -1) {
       const wait = waitFor(connects, visitor.connectsFullAt, now);
-      return { setting: "IP_CONNECTION_RATE", retryAfter: Math.ceil(wait / 1000) };
+      const retryAfter = Math.ceil(wait / 1000);
+      return { setting: "IP_CONNECTION_RATE", retryAfter, refused: refuse(visitor, now) };
     }
     visitor.connectsFullAt = fullAt;
     visitor.connections++;
@@ -76,7 +84,7 @@ export class Visitors {
     visitor.connections--;
   }
 
-  /** Forgets those who have nothing and whose buckets are full. */
+  /** Forgets addresses with no connections and full buckets. */
   sweep(now: number): void {
     for (const [network, visitor] of this.#data) {
       const { connections, connectsFullAt, messagesFullAt } = visitor;
@@ -85,4 +93,19 @@ export class Visitors {
       }
     }
   }
+}
+
+function newVisitor(network: string): Visitor {
+  const times = { connectsFullAt: 0, messagesFullAt: 0, reportedAt: -Infinity };
+  return { network, connections: 0, refused: 0, ...times };
+}
+
+/** Counts a refusal. @returns how many to report now */
+function refuse(visitor: Visitor, now: number): number {
+  visitor.refused++;
+  if (now - visitor.reportedAt < REPORT) return 0;
+  const { refused } = visitor;
+  visitor.refused = 0;
+  visitor.reportedAt = now;
+  return refused;
 }

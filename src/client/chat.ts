@@ -224,7 +224,7 @@ export class Client implements Chat {
     if (request === undefined || (!this.plain && request.frame.ref !== frame.ref)) {
       return this.#unasked(frame);
     }
-    if (RETRY_LATER.has(frame.code)) return queue.retry();
+    if (RETRY_LATER.has(frame.code)) return queue.retry(frame.code === "busy");
     if (frame.code === "not_identified" && (this.user !== undefined || this.#name.lost)) {
       // The name was lost before the message arrived.
       queue.release();

@@ -22,6 +22,9 @@ export type Settle = (answer: ServerFrame) => void;
 const PLAIN_LIMITS = { rate: 10, burst: 10, text: Infinity };
 const TOO_LONG = { type: "error", code: "text_too_long", message: TEXT_TOO_LONG } as const;
 
+/** The wait after "busy", in milliseconds. */
+const SOON = 500;
+
 type Timer = ReturnType<typeof setTimeout> | undefined;
 
 /** What goes out: some queues that share the server's limits. */
@@ -147,13 +150,16 @@ export class Queue {
     this.#requests.answered();
   }
 
-  /** The first request was rejected, but may succeed later. */
-  retry(): void {
+  /** The first request was rejected, but may succeed later; soon, if the server was only busy. */
+  retry(soon = false): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.release();
-      this.#requests.pump();
-    }, this.#requests.refused());
+    this.#timer = setTimeout(
+      () => {
+        this.release();
+        this.#requests.pump();
+      },
+      soon ? SOON : this.#requests.refused(),
+    );
   }
 
   /** The first request is to be sent again. */

@@ -1,4 +1,4 @@
-import { clientOf, isIn, isPrivate, networkOf } from "../auth/address.ts";
+import { addressOf, clientOf, isIn, isPrivate, networkOf } from "../auth/address.ts";
 import { hasChannel } from "../auth/channels.ts";
 import { allowsHost, allowsOrigin } from "../auth/origins.ts";
 import { type Visitor, visitorLimits, Visitors, type VisitorsData } from "../auth/visitors.ts";
@@ -50,18 +50,18 @@ export class Admission {
     const { trustedProxies, proxyHeader } = this.#config;
     const address = clientOf(peer, request.headers, trustedProxies, proxyHeader);
     if (address === undefined || isPrivate(address)) {
-      this.#warnOfProxy(request, address);
+      this.#warnOfProxy(request, peer);
       return { channel, v1, visitor: undefined };
     }
     const visitor = this.#visitors.enter(networkOf(address), now);
     if (!("setting" in visitor)) return { channel, v1, visitor };
-    const { setting, retryAfter } = visitor;
-    this.#log.info("connection refused", { address, setting });
+    const { setting, retryAfter, refused } = visitor;
+    if (refused > 0) this.#log.info("connections refused", { address, setting, refused });
     const sentence = `Too many connections from your address (${setting}). Try again in a moment.`;
     return tooMany(429, sentence, retryAfter);
   }
 
-  /** Why nobody may come into this channel by this request, whatever their address, if so. */
+  /** The refusal that applies to every address, if any. */
   refusal(request: Request, channel: string): Response | undefined {
     const { origins, channels } = this.#config;
     const origin = request.headers.get("origin");
@@ -87,8 +87,9 @@ export class Admission {
   }
 
   /** A proxy that nobody declared makes all its clients one private address, which has no limits. */
-  #warnOfProxy({ headers }: Request, address: string | undefined): void {
+  #warnOfProxy({ headers }: Request, peer: string | undefined): void {
     const header = FORWARDING.find((name) => headers.has(name));
+    const address = peer === undefined ? undefined : addressOf(peer);
     if (this.#warned || header === undefined || address === undefined) return;
     if (isIn(this.#config.trustedProxies, address)) return;
     this.#warned = true;

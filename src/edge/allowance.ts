@@ -3,16 +3,20 @@ import type { Peer } from "./peer.ts";
 
 /**
  * What answers to questions may cost. A question of 24 bytes can have an answer of 256 KiB, so pages
- * of history and rosters draw on buckets that count bytes: one for each connection, which holds two
+ * of history and rosters draw on buckets that count bytes: one for each connection, which holds four
  * full pages, and one for all.
  */
 
-const KIB = 1024;
-const EACH = rate(128 * KIB, 512 * KIB);
-const ALL = rate(32 * KIB * KIB, 32 * KIB * KIB);
+const MIB = 1024 * 1024;
+const EACH = rate(2 * MIB, MIB);
+const ALL = rate(32 * MIB, 32 * MIB);
 
-/** What a roster is taken to cost; a connection that watches does not get it again. */
-export const ROSTER_BYTES = 32 * KIB;
+/** What a roster is taken to cost, by how many listen: bytes. */
+const ROSTER = { base: 64, each: 40, max: 32 * 1024 };
+
+export function rosterBytes(listeners: number): number {
+  return Math.min(ROSTER.base + ROSTER.each * listeners, ROSTER.max);
+}
 
 export class Allowance {
   readonly #clock: () => number;
@@ -28,17 +32,19 @@ export class Allowance {
     this.#all = limited ? ALL : none;
   }
 
-  /** Whether a peer may have an answer now: it reads what it gets, and did not ask for too much. */
+  /** Whether a peer may have an answer now: it keeps up with its answers and is within its allowance. */
   allows(peer: Peer): boolean {
     const now = this.#clock();
     if (this.#each.cost > 0 && (peer.ws?.getBufferedAmount() ?? 0) > 0) return false;
-    const own = spend(this.#each, peer.answersFullAt, now, 0);
-    return own !== -1 && spend(this.#all, this.#fullAt, now, 0) !== -1;
+    if (spend(this.#each, peer.answersFullAt, now, 0) === -1) return false;
+    // Those who asked for much leave as much again to those who did not.
+    const reserve = peer.answersFullAt <= now ? this.#all.room : 0;
+    return spend(this.#all, this.#fullAt - reserve, now, 0) !== -1;
   }
 
   charge(peer: Peer, bytes: number): void {
     const now = this.#clock();
-    peer.answersFullAt = Math.max(0, spend(this.#each, peer.answersFullAt, now, bytes));
-    this.#fullAt = Math.max(0, spend(this.#all, this.#fullAt, now, bytes));
+    peer.answersFullAt = Math.max(peer.answersFullAt, now) + this.#each.cost * bytes;
+    this.#fullAt = Math.max(this.#fullAt, now) + this.#all.cost * bytes;
   }
 }

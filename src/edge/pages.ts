@@ -1,34 +1,53 @@
 import type { HistoryQuery } from "../broker/broker.ts";
 import type { Channel } from "../node/channels.ts";
 
-/** Characters of all pages together, at most. */
-const MAX_SIZE = 8 * 1024 * 1024;
+/** Bytes of all pages together, by estimate, and what an entry takes beside its strings. */
+const MAX_BYTES = 8 * 1024 * 1024;
+const ENTRY_BYTES = 300;
 
 interface Entry {
   readonly channel: Channel;
   /** The last message of the channel when the page was made. */
   readonly told: number;
   readonly frame: string;
+  readonly bytes: number;
 }
 
 /** Encoded pages of history, since most who ask in a channel ask for the same. */
 export class Pages {
   readonly #entries = new Map<string, Entry>();
-  #size = 0;
+  #bytes = 0;
 
-  /** The page that answers this, unless something was said since. */
+  /** The page that answers this, unless a newer message was posted. */
   get(channel: Channel, query: HistoryQuery): string | undefined {
     const entry = this.#entries.get(keyOf(channel, query));
     return entry?.channel === channel && entry.told === channel.told ? entry.frame : undefined;
   }
 
   set(channel: Channel, query: HistoryQuery, frame: string): void {
-    this.#size += frame.length;
-    if (this.#size > MAX_SIZE) {
-      this.#entries.clear();
-      this.#size = frame.length;
+    const key = keyOf(channel, query);
+    const bytes = ENTRY_BYTES + 2 * (key.length + frame.length);
+    this.#delete(key);
+    if (this.#bytes + bytes > MAX_BYTES) this.#clear();
+    this.#entries.set(key, { channel, told: channel.told, frame, bytes });
+    this.#bytes += bytes;
+  }
+
+  /** Drops the pages of channels that have changed or are gone. */
+  sweep(): void {
+    for (const [key, { channel, told }] of this.#entries) {
+      if (channel.held === 0 || channel.told !== told) this.#delete(key);
     }
-    this.#entries.set(keyOf(channel, query), { channel, told: channel.told, frame });
+  }
+
+  #delete(key: string): void {
+    this.#bytes -= this.#entries.get(key)?.bytes ?? 0;
+    this.#entries.delete(key);
+  }
+
+  #clear(): void {
+    this.#entries.clear();
+    this.#bytes = 0;
   }
 }
 

@@ -2,6 +2,7 @@ import type { Sessions } from "../auth/sessions.ts";
 import type { Broker, HistoryQuery, PublishAnswer } from "../broker/broker.ts";
 import type { Outcome } from "../commands/decide.ts";
 import type { Log } from "../log.ts";
+import { listenersOf } from "../node/channels.ts";
 import type { Node } from "../node/node.ts";
 import { identify, unname, userOf } from "../node/state.ts";
 import type { Close } from "../protocol/codes.ts";
@@ -15,7 +16,7 @@ import {
   identityRefusedV1,
 } from "../protocol/encode.ts";
 import type { Name } from "../protocol/names.ts";
-import { type Allowance, ROSTER_BYTES } from "./allowance.ts";
+import { type Allowance, rosterBytes } from "./allowance.ts";
 import { Pages } from "./pages.ts";
 import type { Peer } from "./peer.ts";
 import type { Turns } from "./turns.ts";
@@ -57,6 +58,11 @@ export class Performer {
       case "presence":
         return this.#presence(peer);
     }
+  }
+
+  /** Forgets pages that nobody can ask for any more. Call it about every second. */
+  renew(): void {
+    this.#pages.sweep();
   }
 
   /** Frees a peer's name, or keeps it for its session. */
@@ -141,9 +147,11 @@ export class Performer {
     peer.paging = true;
     broker.history(channel.id, query, (page) => {
       peer.paging = false;
-      const frame = historyFrame(page, query.after !== undefined);
-      this.#pages.set(channel, query, frame);
-      if (!peer.closed) turns.attempt(peer, () => this.#answerPage(peer, frame));
+      turns.attempt(peer, () => {
+        const frame = historyFrame(page, query.after !== undefined);
+        if (page.messages.length > 0) this.#pages.set(channel, query, frame);
+        if (!peer.closed) this.#answerPage(peer, frame);
+      });
     });
   }
 
@@ -155,7 +163,7 @@ export class Performer {
   #presence(peer: Peer): void {
     const { node, allowance } = this.#parts;
     if (!allowance.allows(peer)) return node.tell(peer, errorFrame("busy"));
-    allowance.charge(peer, ROSTER_BYTES);
+    allowance.charge(peer, rosterBytes(listenersOf(peer.channel)));
     node.watch(peer);
   }
 }

@@ -148,8 +148,9 @@ export class WebSocketEdge {
     return this.#admission.refusal(request, channel);
   }
 
-  /** Forgets addresses that have nothing any more. Call it about every second. */
+  /** Forgets what is no longer needed. Call it about every second. */
   renew(): void {
+    this.#performer.renew();
     this.#admission.sweep(this.#parts.clock());
   }
 
@@ -168,7 +169,7 @@ export class WebSocketEdge {
     });
   }
 
-  /** Admits nobody any more, closes every connection with 1001 and keeps their names for them. */
+  /** Stops admitting, closes every connection with 1001 and keeps their names for them. */
   drain(): void {
     this.#draining = true;
     this.#admission.drain();

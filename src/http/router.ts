@@ -56,7 +56,7 @@ function urlOf(request: Request): URL | null {
   return HOST.test(host) ? URL.parse(request.url, host ? undefined : "http://localhost") : null;
 }
 
-/** What is at a path that is not a channel's, or that browsers and crawlers look at by themselves. */
+/** What is at a path that is not a channel's, or that browsers and crawlers request automatically. */
 function fileAt(
   request: Request,
   pathname: string,

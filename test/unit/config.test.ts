@@ -24,7 +24,7 @@ test("every setting has a default", () => {
       trustedProxies: expect.anything(),
       proxyHeader: "x-forwarded-for",
       origins: ["*"],
-      channels: [/^.*$/su],
+      channels: ["*"],
       sendBuffer: 1_048_576,
       fanoutWindow: 22,
       historyLimit: 100,

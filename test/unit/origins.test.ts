@@ -33,8 +33,13 @@ describe("an origin", () => {
     expect(allowsOrigin(listed, origin)).toBe(allowed);
   });
 
-  test("of a client that is no browser is not asked for", () => {
+  test("is not asked of a client that is not a browser", () => {
     expect(allowsOrigin(listed, null)).toBe(true);
+  });
+
+  test("may be listed with its usual port", () => {
+    expect(allowsOrigin(originsOf("https://a:443,http://b:80")!, "https://a")).toBe(true);
+    expect(allowsOrigin(originsOf("https://a:443,http://b:80")!, "http://b")).toBe(true);
   });
 
   test("is not asked for by default, and null only if it is listed", () => {
@@ -45,6 +50,7 @@ describe("an origin", () => {
 
 test.each([
   ["my.site", true],
+  ["my.site:443", true],
   ["a.my.site", true],
   ["localhost:6060", true],
   ["127.0.0.1:6060", true],

@@ -36,7 +36,17 @@ test("an address connects so many times at once, then at the rate, and hears whe
   expect(tryAt(1000)).toBe("in");
 });
 
-test("an address that has nothing any more is forgotten", () => {
+test("refusals are reported once a minute, with their number", () => {
+  const visitors = new Visitors(new Map(), limits);
+  for (let n = 0; n < 3; n++) visitors.enter("a", 0);
+  const refusedAt = (now: number) => {
+    const one = visitors.enter("a", now);
+    return "setting" in one ? one.refused : undefined;
+  };
+  expect([0, 1, 2, 60_000, 60_001].map(refusedAt)).toEqual([1, 0, 0, 3, 0]);
+});
+
+test("an address with no connections and full buckets is forgotten", () => {
   const data: VisitorsData = new Map();
   const visitors = new Visitors(data, limits);
   const visitor = visitors.enter("a", 0);

@@ -91,6 +91,13 @@ describe("connections from one address", () => {
     const warnings = log.filter((line) => line.includes("TRUSTED_PROXIES"));
     expect(warnings.length).toBe(1);
   });
+
+  test("a trusted proxy with a visitor in a private network is not warned about", async () => {
+    const log: string[] = [];
+    await using server = await serve({}, { onLog: log });
+    await enter(`${server.ws}/a`, from("192.168.1.7"));
+    expect(log.filter((line) => line.includes("TRUSTED_PROXIES"))).toEqual([]);
+  });
 });
 
 test("messages from one address have a limit, which nobody is disconnected for", async () => {

@@ -64,7 +64,7 @@ export function newBatch(): Batch {
  * Opens the database, or makes it, and reads what it holds.
  *
  * @throws with a sentence if it cannot be used: not a database, of a newer version, read-only, in use
- *   by another process, or a new file on a full disk
+ *   by another process, or a new file or one of an older version on a full disk
  */
 export async function openFile(path: string, options: SqliteOptions): Promise<SqliteData> {
   const worker = new Worker(new URL("./worker.ts", import.meta.url).href);

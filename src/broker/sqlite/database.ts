@@ -86,7 +86,7 @@ export function open(name: string): OpenDatabase {
     throw new Error("it is the database of another program");
   }
   if (version > STEPS.length) {
-    throw new Error("a newer version of Shoal wrote it; start that one, or take another file");
+    throw new Error("a newer version of Shoal wrote it; run that version, or use another file");
   }
   database.run("PRAGMA journal_mode = WAL");
   database.run("PRAGMA synchronous = FULL");

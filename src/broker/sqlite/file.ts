@@ -38,7 +38,7 @@ function makePrivate(path: string): SharedFile | undefined {
   try {
     chmodSync(path, 0o600);
   } catch {
-    // The file is another user's. What its mode is now tells.
+    // The file is another user's. The mode below shows whether this worked.
   }
   const isPrivate = (modeOf(path) & 0o077) === 0;
   return { path, mode: mode.toString(8).padStart(4, "0"), isPrivate };
@@ -48,7 +48,7 @@ function modeOf(path: string): number {
   return (statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o777;
 }
 
-/** What {@link DatabaseFile.isThere} is about, as a reason. */
+/** The reason if {@link DatabaseFile.isThere} is false. */
 export const GONE = "its file was deleted or replaced";
 
 /**
@@ -77,13 +77,13 @@ export class DatabaseFile {
     );
   }
 
-  /** They are no longer there for good, even if they are put back. */
+  /** Treats the files as gone for good, even if they are put back. */
   giveUp(): void {
     this.#givenUp = true;
   }
 }
 
-/** Which file is at a path; undefined if nobody can tell. */
+/** Which file is at a path; undefined if that is unknown. */
 function identityOf(path: string): string | undefined {
   try {
     const { dev, ino } = statSync(path, { bigint: true });
