@@ -29,12 +29,18 @@ export class Turns {
   hold(peer: Peer, ask: (answered: (then: () => void) => void) => void): void {
     let comesLater = false;
     peer.waiting = true;
-    ask((then) => {
-      this.attempt(peer, then);
+    try {
+      ask((then) => {
+        this.attempt(peer, then);
+        peer.waiting = false;
+        if (peer.closed) this.#parts.settled(peer);
+        else if (comesLater) this.#catchUp(peer);
+      });
+    } catch (error) {
+      // No answer will come, so the peer must not wait for one when it closes.
       peer.waiting = false;
-      if (peer.closed) this.#parts.settled(peer);
-      else if (comesLater) this.#catchUp(peer);
-    });
+      throw error;
+    }
     if (!peer.waiting) return;
     comesLater = true;
     if (peer.queue !== undefined) return;

@@ -52,7 +52,7 @@ const ENV = {
   PORT: "0",
   NODE_ENV: "production",
   MESSAGE_RATE: "0",
-  // This level logs the address, and nothing else while it serves.
+  // At this level a server logs its address and then stays silent.
   LOG_LEVEL: "info",
 };
 

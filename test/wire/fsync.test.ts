@@ -23,6 +23,9 @@ async function errorOf(client: Client, text: string, ref: string): Promise<unkno
 }
 
 // seccomp is a call of Linux, and libc.so.6 is glibc.
+if (process.platform !== "linux") {
+  console.warn("fsync.test.ts is skipped: only Linux lets a test make fsync fail.");
+}
 test.skipIf(process.platform !== "linux")(
   "a message that may be on the disk is unknown, and is posted once when it is sent again",
   async () => {

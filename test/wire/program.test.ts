@@ -114,7 +114,7 @@ describe("a .env file", () => {
   test.each([
     [".env", "utf16le"],
     [".env.production.local", "utf16le"],
-  ] as const)("%s in UTF-16 is named, and nothing starts", async (name, encoding) => {
+  ] as const)("refuses to start beside a %s in UTF-16, and names it", async (name, encoding) => {
     for (const start of ["", "\ufeff"]) {
       writeFileSync(join(folder, name), bytes(`${start}HOST=127.0.0.1\r\n`, encoding));
       const { status, out, err } = await run([], { HOST: "127.0.0.1", PORT: "0" });
