@@ -1,10 +1,11 @@
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { version } from "../package.json";
-import { isBadPort, readConfig, SETTINGS } from "./config.ts";
+import { isBadPort, readConfig } from "./config.ts";
 import { ENV_FILES, envFileFault } from "./env-files.ts";
 import { createLog } from "./log.ts";
 import { createServer, type ServerData, type ShoalServer } from "./server.ts";
+import { SETTINGS } from "./settings.ts";
 import { chat } from "./terminal/terminal.ts";
 
 /** The commands and the signals. The environment and the arguments are read only here. */

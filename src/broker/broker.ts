@@ -19,9 +19,10 @@ export interface Broker {
   readonly secret: Uint8Array;
   /**
    * A connection comes into a channel.
-   * @param answer gets the id of the channel's last message, 0 if there is none
+   * @param answer gets the id of the channel's last message, 0 if there is none, and whether the
+   *   broker knows of no message in it
    */
-  join(channel: string, answer: Answer<number>): void;
+  join(channel: string, answer: JoinAnswer): void;
   /** A connection is gone. Its name is released by {@link Broker.release}, before this. */
   leave(channel: string): void;
   /** Posts a message. The answer gets the draft back, so that one callback serves all drafts. */
@@ -65,6 +66,9 @@ export interface BrokerEvents {
 /** Receives an answer; see {@link Broker} for when. */
 export type Answer<T> = (answer: T) => void;
 
+/** Receives what is known of a channel at the moment in which a connection comes into it. */
+export type JoinAnswer = (last: number, silent: boolean) => void;
+
 /** Receives the id of a message, or why it was not posted; the first id for a known `ref`. */
 export type PublishAnswer = (answer: number | PublishFault, draft: Draft) => void;
 
@@ -80,6 +84,8 @@ export interface Draft {
   readonly holder: Holder;
   readonly text: string;
   readonly user: string;
+  /** The author's network, which pays for what the broker remembers; undefined if it is private. */
+  readonly network?: string | undefined;
   /** With a `ref`, the message is posted once for this session, ref and channel. */
   readonly session?: string | undefined;
   readonly ref?: string | undefined;
@@ -106,6 +112,8 @@ export interface Release {
   readonly key: string;
   /** Whether the holder may come back: only its session can take the name for some time. */
   readonly keep: boolean;
+  /** The holder's network, which pays for a name that is kept; undefined if it is private. */
+  readonly network?: string | undefined;
 }
 
 /**

@@ -68,7 +68,8 @@ export class Performer {
   /** Frees a peer's name, or keeps it for its session. */
   release(peer: Peer, { key }: Name, keep: boolean): void {
     unname(peer);
-    this.#parts.broker.release(peer.channel.id, { holder: peer, key, keep });
+    const network = peer.visitor?.network;
+    this.#parts.broker.release(peer.channel.id, { holder: peer, key, keep, network });
   }
 
   #close(peer: Peer, { code, reason }: Close): void {
@@ -81,8 +82,9 @@ export class Performer {
   }
 
   #publish(peer: Peer, text: string, ref: string | undefined): void {
-    const { channel, session } = peer;
-    const draft = { holder: peer, text, user: userOf(peer), session, ref };
+    const { channel, session, visitor } = peer;
+    const network = visitor?.network;
+    const draft = { holder: peer, text, user: userOf(peer), network, session, ref };
     this.#parts.broker.publish(channel.id, draft, this.#published);
   }
 

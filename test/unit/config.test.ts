@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { isBadPort, readConfig, SETTINGS } from "../../src/config.ts";
+import { isBadPort, readConfig } from "../../src/config.ts";
+import { SETTINGS } from "../../src/settings.ts";
 
 const yes = () => true;
 const no = () => false;
@@ -21,11 +22,15 @@ test("every setting has a default", () => {
       ipConnectionBurst: 1000,
       ipMessageRate: 100,
       ipMessageBurst: 1000,
+      ipChannelRate: 10,
+      ipChannelBurst: 300,
+      maxConnections: 0,
       trustedProxies: expect.anything(),
       proxyHeader: "x-forwarded-for",
       origins: ["*"],
       channels: ["*"],
       sendBuffer: 1_048_576,
+      sendBufferTotal: 268_435_456,
       fanoutWindow: 22,
       historyLimit: 100,
       historyTtl: 3600,

@@ -14,7 +14,7 @@ const FLOORS = [
   ["commands"],
   ["node"],
   ["broker"],
-  ["auth", "log.ts", "config.ts", "env-files.ts"],
+  ["auth", "log.ts", "config.ts", "settings.ts", "env-files.ts"],
   ["protocol"],
 ];
 /** Rooms beside the house: what each may import from outside of itself. */

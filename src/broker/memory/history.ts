@@ -97,6 +97,12 @@ export class History {
     return this.#data.logs.get(channel)?.last ?? this.#data.forgotten;
   }
 
+  /** Whether no message of the channel is known, kept or not. */
+  isSilent(channel: string): boolean {
+    const log = this.#data.logs.get(channel);
+    return log === undefined || log.last === log.base;
+  }
+
   /** Gives a message its place, and keeps it. */
   post(channel: string, text: string, user: string): Message {
     const log = this.#logOf(channel);

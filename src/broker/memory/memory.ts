@@ -6,6 +6,7 @@ import type {
   Claim,
   Draft,
   HistoryQuery,
+  JoinAnswer,
   PublishAnswer,
   Release,
   Roster,
@@ -60,9 +61,9 @@ export class MemoryBroker implements Broker {
     this.refs = new Refs(data.refs, options.clock);
   }
 
-  join(channel: string, answer: Answer<number>): void {
+  join(channel: string, answer: JoinAnswer): void {
     if (this.names.join(channel)) this.messages.occupy(channel);
-    answer(this.messages.last(channel));
+    answer(this.messages.last(channel), this.messages.isSilent(channel));
   }
 
   leave(channel: string): void {
