@@ -1,23 +1,21 @@
-import type { Server } from "bun";
 import type { Broker, BrokerEvents } from "./broker/broker.ts";
 import { type BrokerData, openBroker } from "./broker/open.ts";
 import type { Config } from "./config.ts";
-import type { Peer } from "./edge/peer.ts";
 import { createEdgeData, type EdgeData, WebSocketEdge } from "./edge/websocket.ts";
-import { failed } from "./http/answers.ts";
-import { createRouter, type Route } from "./http/router.ts";
-import { describe, type Log } from "./log.ts";
+import { createRouter } from "./http/router.ts";
+import { createListenerData, Listener, type ListenerData } from "./listener.ts";
+import type { Log } from "./log.ts";
 import { socketAudiences } from "./node/audiences.ts";
 import { createNodeData, Node, type NodeData } from "./node/node.ts";
 
-/** The listener, the timer and the drain. The parts are made and joined here. */
+/** The timer and the drain. The parts are made and joined here. */
 
-/** What survives a reload of the code: plain data and the listener. */
+/** What survives a reload of the code: plain data and Bun's servers. */
 export interface ServerData {
   readonly node: NodeData;
   readonly edge: EdgeData;
   readonly broker: BrokerData;
-  listener: Server<Peer> | undefined;
+  readonly listener: ListenerData;
 }
 
 export interface ShoalServer {
@@ -65,27 +63,28 @@ export async function createServer(
     node: createNodeData(),
     edge: createEdgeData(config, clock()),
     broker: {},
-    listener: undefined,
+    listener: createListenerData(),
   };
-  const publish = (topic: string, frame: string) => void data.listener?.publish(topic, frame);
+  const listener = new Listener(data.listener, log);
+  const publish = (topic: string, frame: string) => listener.publish(topic, frame);
   const rules = { window: config.fanoutWindow, clock, nextTurn: setImmediate };
   const node = new Node(data.node, { ...rules, publish }, () => broker);
   const broker =
     options.openBroker?.(node.events) ?? (await openBroker(data.broker, config, node.events, log));
   const audiences = socketAudiences(publish);
   const edge = new WebSocketEdge({ config, node, broker, audiences, data: data.edge, clock, log });
-  const route = createRouter(() => broker.status());
-  const listener = await listen(data, { config, log, edge, route }).catch(
-    async (error: unknown) => {
-      await broker.close();
-      throw error;
-    },
-  );
+  try {
+    listener.start({ config, edge, route: createRouter(() => broker.status()) });
+  } catch (error) {
+    await broker.close();
+    throw error;
+  }
 
   let renewed = clock();
   function tick(): void {
     edge.heartbeat();
     node.tick();
+    listener.watch(clock());
     if (clock() - renewed < RENEW) return;
     renewed = clock();
     broker.renew();
@@ -96,8 +95,8 @@ export async function createServer(
   const timer = setInterval(tick, Math.min(TICK, config.heartbeatInterval * 100));
 
   return {
-    url: openable(listener.url),
-    port: listener.port ?? config.port,
+    url: openable(data.listener.url!),
+    port: data.listener.port,
     data,
     dispose() {
       clearInterval(timer);
@@ -106,51 +105,11 @@ export async function createServer(
     },
     async drain() {
       clearInterval(timer);
-      const stopped = listener.stop();
       node.flush();
-      edge.drain();
-      await Promise.race([stopped, Bun.sleep(DRAIN)]);
-      await listener.stop(true);
+      await listener.stop(() => edge.drain(), DRAIN);
       await Promise.race([broker.close(), Bun.sleep(CLOSE)]);
     },
   };
-}
-
-/** Starts to listen, or has the listener that is there go on with this load of the code. */
-async function listen(
-  data: ServerData,
-  { config, log, edge, route }: { config: Config; log: Log; edge: WebSocketEdge; route: Route },
-): Promise<Server<Peer>> {
-  const { tlsCert, tlsKey, host, port } = config;
-  const options = {
-    port,
-    hostname: host,
-    ...(tlsCert === "" ? {} : { tls: { cert: Bun.file(tlsCert), key: Bun.file(tlsKey) } }),
-    development: false,
-    // Without it, a server that is not for development silently shares a port that is taken.
-    reusePort: false,
-    fetch: (request: Request, server: Server<Peer>) =>
-      route(request, {
-        upgrade: (channel) => edge.upgrade(request, server, channel),
-        refusal: (channel, connects) => edge.refusal(request, server, channel, connects),
-      }),
-    error(error: unknown) {
-      log.error("request failed", { error: describe(error) });
-      return failed();
-    },
-    websocket: edge.websocket,
-  };
-  if (data.listener !== undefined) {
-    data.listener.reload(options);
-    return data.listener;
-  }
-  try {
-    return (data.listener = Bun.serve(options));
-  } catch (error) {
-    const tls = tlsCert === "" ? "" : ` with ${tlsCert} and ${tlsKey}`;
-    const { message } = error as Error;
-    throw new Error(`HOST ${host}, PORT ${port}${tls} cannot be used: ${message}`);
-  }
 }
 
 /** "All addresses" is not an address that a browser can open. */

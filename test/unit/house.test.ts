@@ -9,12 +9,12 @@ const SRC = resolve(import.meta.dir, "../../src");
  */
 const FLOORS = [
   ["main.ts"],
-  ["server.ts"],
+  ["server.ts", "listener.ts"],
   ["edge", "http"],
   ["commands"],
   ["node"],
   ["broker"],
-  ["auth", "log.ts", "config.ts", "settings.ts", "env-files.ts"],
+  ["auth", "log.ts", "config.ts", "settings.ts", "env-files.ts", "open-files.ts"],
   ["protocol"],
 ];
 /** Rooms beside the house: what each may import from outside of itself. */
@@ -98,7 +98,7 @@ test("no imports form a circle", async () => {
 
 test("the listener, the timer, the environment and the sockets are used only where they belong", async () => {
   const rules: [RegExp, string[]][] = [
-    [/\bBun\.serve\(/, ["server.ts"]],
+    [/\bBun\.serve\(/, ["listener.ts"]],
     [/\bsetInterval\(/, ["server.ts", "terminal/", "web/"]],
     [/\bprocess\.(env|argv)\b|\bBun\.(env|argv)\b/, ["main.ts", "http/bundle.ts"]],
     [/\bServerWebSocket\b/, ["edge/peer.ts", "edge/websocket.ts"]],
