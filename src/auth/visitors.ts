@@ -1,16 +1,20 @@
 import { type Rate, rate, take, waitFor } from "../protocol/bucket.ts";
 
-/** What one address, or one network of IPv6, has of the server at the moment. */
-export interface Visitor {
-  readonly network: string;
+/** Connections of one address, or of all together. */
+export interface Tally {
   connections: number;
+  /** How many were refused since that was last reported, and when that was. */
+  refused: number;
+  reportedAt: number;
+}
+
+/** What one address, or one network of IPv6, has of the server at the moment. */
+export interface Visitor extends Tally {
+  readonly network: string;
   /** When its buckets will be full; see bucket.ts. */
   connectsFullAt: number;
   messagesFullAt: number;
   channelsFullAt: number;
-  /** How many connections were refused since that was last reported, and when that was. */
-  refused: number;
-  reportedAt: number;
 }
 
 /** By network. Plain data, so that it survives a reload of the code. */
@@ -41,7 +45,7 @@ export interface VisitorLimits {
 }
 
 /** A connection that closes makes room at any time, so this is only a guess: seconds. */
-const CLOSES_IN = 10;
+export const CLOSES_IN = 10;
 
 export function visitorLimits(config: {
   readonly ipConnections: number;
@@ -136,15 +140,19 @@ export class Visitors {
 
 function newVisitor(network: string): Visitor {
   const buckets = { connectsFullAt: 0, messagesFullAt: 0, channelsFullAt: 0 };
-  return { network, connections: 0, ...buckets, refused: 0, reportedAt: -Infinity };
+  return { network, ...createTally(), ...buckets };
+}
+
+export function createTally(): Tally {
+  return { connections: 0, refused: 0, reportedAt: -Infinity };
 }
 
 /** Counts a refusal. @returns how many to report now */
-function refuse(visitor: Visitor, now: number): number {
-  visitor.refused++;
-  if (now - visitor.reportedAt < REPORT) return 0;
-  const { refused } = visitor;
-  visitor.refused = 0;
-  visitor.reportedAt = now;
+export function refuse(tally: Tally, now: number): number {
+  tally.refused++;
+  if (now - tally.reportedAt < REPORT) return 0;
+  const { refused } = tally;
+  tally.refused = 0;
+  tally.reportedAt = now;
   return refused;
 }

@@ -2,6 +2,9 @@ import { addressOf, clientOf, isIn, isPrivate, networkOf } from "../auth/address
 import { hasChannel } from "../auth/channels.ts";
 import { allowsHost, allowsOrigin } from "../auth/origins.ts";
 import {
+  createTally,
+  refuse,
+  type Tally,
   type TooMany,
   type Visitor,
   visitorLimits,
@@ -9,8 +12,9 @@ import {
   type VisitorsData,
 } from "../auth/visitors.ts";
 import type { Config } from "../config.ts";
-import { badHost, badOrigin, noChannel, stopping, tooMany } from "../http/answers.ts";
+import { badHost, badOrigin, full, noChannel, stopping, tooMany } from "../http/answers.ts";
 import type { Log } from "../log.ts";
+import { openFileLimit } from "../open-files.ts";
 import { SUBPROTOCOL } from "../protocol/limits.ts";
 
 /** The facts of a connection that may come in. */
@@ -22,19 +26,36 @@ export interface Admitted {
   readonly visitor: Visitor | undefined;
 }
 
+/** Plain data, so that it survives a reload of the code. */
+export interface AdmissionData {
+  readonly visitors: VisitorsData;
+  readonly total: Tally;
+}
+
+export function createAdmissionData(): AdmissionData {
+  return { visitors: new Map(), total: createTally() };
+}
+
+/** The default of MAX_CONNECTIONS, as a share of the limit on open files. */
+const SHARE = 0.8;
 const FORWARDING = ["x-forwarded-for", "forwarded", "x-real-ip"];
 
 /** The one step between a request and a connection: every way into a channel passes it. */
 export class Admission {
   readonly #config: Config;
   readonly #visitors: Visitors;
+  readonly #total: Tally;
+  /** How many connections there may be in all. */
+  readonly #most: number;
   readonly #log: Log;
   #draining = false;
   #warned = false;
 
-  constructor(config: Config, data: VisitorsData, log: Log) {
+  constructor(config: Config, { visitors, total }: AdmissionData, log: Log) {
     this.#config = config;
-    this.#visitors = new Visitors(data, visitorLimits(config));
+    this.#visitors = new Visitors(visitors, visitorLimits(config));
+    this.#total = total;
+    this.#most = config.maxConnections || Math.floor(openFileLimit() * SHARE);
     this.#log = log;
   }
 
@@ -51,18 +72,29 @@ export class Admission {
     const refusal = this.refusal(request, channel);
     if (refusal !== undefined) return refusal;
     if (this.#draining) return stopping();
+    if (this.#total.connections >= this.#most) {
+      const refused = refuse(this.#total, now);
+      const setting = "MAX_CONNECTIONS";
+      if (refused > 0) this.#log.warn("connections refused", { setting, refused });
+      return full();
+    }
     const offers = request.headers.get("sec-websocket-protocol") ?? "";
     const v1 = offers.split(",").some((offer) => offer.trim() === SUBPROTOCOL);
     const address = this.#limited(request, peer);
+    let visitor: Visitor | undefined;
     if (address === undefined) {
       this.#warnOfProxy(request, peer);
-      return { channel, v1, visitor: undefined };
+    } else {
+      const entered = this.#visitors.enter(networkOf(address), now);
+      if ("setting" in entered) {
+        const { setting, refused } = entered;
+        if (refused > 0) this.#log.info("connections refused", { address, setting, refused });
+        return tooManyFrom(entered);
+      }
+      visitor = entered;
     }
-    const visitor = this.#visitors.enter(networkOf(address), now);
-    if (!("setting" in visitor)) return { channel, v1, visitor };
-    const { setting, refused } = visitor;
-    if (refused > 0) this.#log.info("connections refused", { address, setting, refused });
-    return tooManyFrom(visitor);
+    this.#total.connections++;
+    return { channel, v1, visitor };
   }
 
   /** What {@link admit} would answer now, if that is a refusal. Nothing is counted. */
@@ -75,6 +107,7 @@ export class Admission {
     const refusal = this.refusal(request, channel);
     if (refusal !== undefined) return refusal;
     if (this.#draining) return stopping();
+    if (this.#total.connections >= this.#most) return full();
     const address = this.#limited(request, peer);
     const limit = address && this.#visitors.refusal(networkOf(address), now);
     return limit ? tooManyFrom(limit) : undefined;
@@ -92,6 +125,7 @@ export class Admission {
   }
 
   leave(visitor: Visitor | undefined): void {
+    this.#total.connections--;
     if (visitor !== undefined) this.#visitors.leave(visitor);
   }
 

@@ -1,7 +1,6 @@
 import type { Server, ServerWebSocket, WebSocketHandler } from "bun";
 import type { Broker } from "../broker/broker.ts";
 import { createSessions } from "../auth/sessions.ts";
-import type { VisitorsData } from "../auth/visitors.ts";
 import { decide, decideAlive, type Rules } from "../commands/decide.ts";
 import type { Config } from "../config.ts";
 import { describe, type Log } from "../log.ts";
@@ -25,7 +24,7 @@ import {
 } from "../protocol/encode.ts";
 import { SUBPROTOCOL } from "../protocol/limits.ts";
 import { badHandshake } from "../http/answers.ts";
-import { Admission } from "./admission.ts";
+import { Admission, type AdmissionData, createAdmissionData } from "./admission.ts";
 import { Allowance } from "./allowance.ts";
 import { type Frame, Peer } from "./peer.ts";
 import { Performer } from "./perform.ts";
@@ -33,18 +32,17 @@ import { rulesOf, termsOf } from "./rules.ts";
 import { Turns } from "./turns.ts";
 
 /** Plain data, so that it survives a reload of the code. */
-export interface EdgeData {
+export interface EdgeData extends AdmissionData {
   readonly wheel: Wheel<Peer>;
   /** The peers that have a socket, but are not in their channel yet. */
   readonly arriving: Set<Peer>;
-  readonly visitors: VisitorsData;
 }
 
 export function createEdgeData({ heartbeatInterval }: Config, now: number): EdgeData {
   return {
     wheel: createWheel(heartbeatInterval * 1000, now),
     arriving: new Set(),
-    visitors: new Map(),
+    ...createAdmissionData(),
   };
 }
 
@@ -89,7 +87,7 @@ export class WebSocketEdge {
   constructor(parts: EdgeParts) {
     this.#parts = parts;
     const { node, broker, log, config, data } = parts;
-    this.#admission = new Admission(config, data.visitors, log);
+    this.#admission = new Admission(config, data, log);
     const sessions = createSessions(broker.secret);
     this.#rules = rulesOf(config, sessions);
     this.#terms = termsOf(config);

@@ -1,3 +1,4 @@
+import { CLOSES_IN } from "../auth/visitors.ts";
 import type { BrokerStatus } from "../broker/broker.ts";
 import type { PathFault } from "../protocol/channels.ts";
 
@@ -74,6 +75,13 @@ export function badHost(host: string): Response {
 
 export function noChannel(): Response {
   return sentence(404, "This channel does not exist on this server. See the setting CHANNELS.");
+}
+
+/** For a client that connects while the server has as many connections as it may. */
+export function full(): Response {
+  const text =
+    "The server has no room for more connections (MAX_CONNECTIONS). Try again in a moment.";
+  return tooMany(503, text, CLOSES_IN);
 }
 
 /** For a client that connects while the server drains. */

@@ -32,6 +32,8 @@ export interface ShoalOptions {
   /** Environment variables, besides HOST=127.0.0.1, PORT=0 and a heartbeat once a day. */
   env?: Record<string, string>;
   args?: string[];
+  /** The limit of open files that it runs under. */
+  openFiles?: number;
   /** Files in the folder that it starts in, by name; that folder is otherwise empty. */
   files?: Record<string, string>;
 }
@@ -45,7 +47,11 @@ export async function startShoal(options: ShoalOptions = {}): Promise<Shoal> {
   for (const [name, text] of Object.entries(options.files ?? {})) {
     writeFileSync(join(cwd, name), text);
   }
-  const child = Bun.spawn([...PROGRAMS[options.program ?? "source"], ...(options.args ?? [])], {
+  const { openFiles } = options;
+  const limited =
+    openFiles === undefined ? [] : ["sh", "-c", `ulimit -n ${openFiles}; exec "$@"`, "sh"];
+  const program = PROGRAMS[options.program ?? "source"];
+  const child = Bun.spawn([...limited, ...program, ...(options.args ?? [])], {
     cwd,
     env: { PATH: process.env.PATH, ...DEFAULTS, ...options.env },
     stdout: "pipe",

@@ -106,6 +106,43 @@ describe("connections from one address", () => {
   });
 });
 
+describe("connections in all", () => {
+  const sentence =
+    "The server has no room for more connections (MAX_CONNECTIONS). Try again in a moment.";
+
+  test("have a limit, for private addresses too, and the log says so once", async () => {
+    const log: string[] = [];
+    await using server = await serve({ maxConnections: 2 }, { onLog: log });
+    const url = `${server.ws}/a`;
+    const one = await enter(url, from("203.0.113.1"));
+    await enter(url);
+    const expected = refusal("503 Service Unavailable", sentence, [
+      "Retry-After: 10",
+      "Access-Control-Allow-Origin: *",
+      "Access-Control-Expose-Headers: Retry-After",
+    ]);
+    for (const address of ["203.0.113.2", "10.0.0.1"]) {
+      const answer = await answerTo(server, "/a", [`X-Forwarded-For: ${address}`]);
+      expect(lines(answer)).toEqual(lines(expected));
+    }
+    const refused = log.map((line) => JSON.parse(line)).filter(({ level }) => level === "warn");
+    expect(refused).toMatchObject([
+      { event: "connections refused", setting: "MAX_CONNECTIONS", refused: 1 },
+    ]);
+    await one.close();
+    await enter(url, from("203.0.113.2"));
+  });
+
+  test("count those that were not upgraded no longer", async () => {
+    await using server = await serve({ maxConnections: 1 });
+    const socket = await rawSocket(server.http);
+    socket.write(handshake("/a").replace(/Sec-WebSocket-Key.*\r\n/, ""));
+    await socket.until("HTTP/1.1 400 ");
+    socket.end();
+    await enter(`${server.ws}/a`);
+  });
+});
+
 test("messages from one address have a limit, which nobody is disconnected for", async () => {
   await using server = await serve({ ipMessageRate: 0.001, ipMessageBurst: 3, messageRate: 0 });
   const url = `${server.ws}/a`;
