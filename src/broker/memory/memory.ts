@@ -78,7 +78,7 @@ export class MemoryBroker implements Broker {
     const found = this.refs.find(once);
     if (found !== undefined) return answer(found, draft);
     const id = this.#post(channel, draft);
-    this.refs.note({ ...once, id });
+    this.refs.note({ ...once, id }, draft.network);
     answer(id, draft);
   }
 

@@ -5,6 +5,7 @@ import { History } from "../memory/history.ts";
 import { createMemoryData, type MemoryData } from "../memory/memory.ts";
 import { type Hold, Names } from "../memory/names.ts";
 import { type Posted, Refs, REMEMBERED } from "../memory/refs.ts";
+import { RESTORED } from "../memory/shares.ts";
 import type { SharedFile } from "./file.ts";
 import type { Contents, NameChange, Order, Reply } from "./orders.ts";
 
@@ -119,15 +120,12 @@ function restore(data: SqliteData, contents: Contents, options: BrokerOptions): 
     history.restore(channel, last, messages);
   }
   const refs = new Refs(data.refs, clock);
-  for (const row of contents.refs) refs.note(row);
+  for (const row of contents.refs) refs.note(row, RESTORED, Math.max(0, now - row.id / 1000));
   const events = { presence() {}, evicted() {} };
   const names = new Names(data.names, { rules, clock, events });
-  const { grace, heldFor } = rules.names;
-  const rows = contents.names.map((row) => ({ ...row, until: row.until || now + grace }));
-  for (const row of rows.toSorted((a, b) => a.until - b.until)) {
-    const { channel, key, ...hold } = row;
-    const lives = hold.until > now && now - hold.since >= heldFor;
-    if (!lives || !names.restore(channel, key, hold)) noteName(data, channel, key, undefined);
+  for (const { channel, key, shown, session, since } of contents.names) {
+    const hold = { shown, session, since, holder: undefined };
+    if (!names.restore(channel, key, hold)) noteName(data, channel, key, undefined);
   }
 }
 
@@ -141,7 +139,7 @@ function refsSince(clock: () => number): number {
  */
 const NAMES_MOST = 10_000;
 
-/** Notes that a name is held or kept or, without a hold, free. */
+/** Notes that a name is held or, without a hold, free. */
 export function noteName(
   data: SqliteData,
   channel: string,
@@ -152,8 +150,8 @@ export function noteName(
   // Neither a channel nor a key has a line break in it.
   const place = `${channel}\n${key}`;
   if (names.size >= NAMES_MOST && !names.has(place)) return;
-  const { shown = "", session = "", since = 0, until = 0 } = hold ?? {};
-  names.set(place, { channel, key, row: hold && { channel, key, shown, session, since, until } });
+  const { shown = "", session = "", since = 0 } = hold ?? {};
+  names.set(place, { channel, key, row: hold && { channel, key, shown, session, since } });
 }
 
 /** What gathers again after a batch that failed: names and drops, but no posts. */

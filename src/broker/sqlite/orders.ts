@@ -4,14 +4,13 @@ import type { SharedFile } from "./file.ts";
 
 /** What the broker and the thread that writes the database say to each other. */
 
-/** A name that a session holds; `until` is 0 while a connection holds it. */
+/** A name that a session holds or is kept for. */
 export interface NameRow {
   readonly channel: string;
   readonly key: string;
   readonly shown: string;
   readonly session: string;
   readonly since: number;
-  readonly until: number;
 }
 
 /** A name as it is now; without a row, it is free. */

@@ -132,7 +132,7 @@ export class SqliteBroker extends MemoryBroker {
       waiting: [{ draft, answer }],
     };
     if (post.ref !== undefined) {
-      this.refs.note(post.ref);
+      this.refs.note(post.ref, draft.network);
       data.underWay.set(`${channel}\n${id}`, post);
     }
     data.tails.set(channel, id);

@@ -92,7 +92,7 @@ function insert(database: Database, batch: Batch, refsSince: number): void {
   if (batch.refs.length > 0) oldRefs.run(refsSince);
   for (const { channel: id, key, row } of batch.names) {
     if (row === undefined) noName.run(id, key);
-    else name.run(id, key, row.shown, row.session, row.since, row.until);
+    else name.run(id, key, row.shown, row.session, row.since, 0);
   }
 }
 
