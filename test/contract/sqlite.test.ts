@@ -168,7 +168,7 @@ test("sqlite: with more than 8 MiB under way, messages are refused", async () =>
 });
 
 describe("sqlite: when its thread ends", () => {
-  test("what is under way is unknown, and the broker is broken, but ends nothing", async () => {
+  test("what is under way is unknown, and the broker stays broken, but ends nothing", async () => {
     const { data, options } = await openData();
     const raw = new SqliteBroker(data, options);
     const broker = asked(raw);
@@ -182,7 +182,12 @@ describe("sqlite: when its thread ends", () => {
     expect(await Promise.all([first, again, later])).toEqual(["unknown", "unknown", "unavailable"]);
     expect(raw.status()).toEqual({ state: "broken", reason: "its thread has ended" });
     expect(await broker.publish("a", draft("too late"))).toBe("unavailable");
-    await broker.close();
+    raw.dispose();
+
+    const reloaded = new SqliteBroker(data, options);
+    expect(reloaded.status()).toEqual(raw.status());
+    expect(await asked(reloaded).publish("a", draft("too late"))).toBe("unavailable");
+    await reloaded.close();
   });
 
   test("while the file is being closed, nothing waits for it", async () => {

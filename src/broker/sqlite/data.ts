@@ -1,6 +1,6 @@
 import type { Log } from "../../log.ts";
 import type { Message } from "../../protocol/encode.ts";
-import type { BrokerOptions, Draft, PublishAnswer } from "../broker.ts";
+import type { BrokerOptions, BrokerStatus, Draft, PublishAnswer } from "../broker.ts";
 import { History } from "../memory/history.ts";
 import { createMemoryData, type MemoryData } from "../memory/memory.ts";
 import { type Hold, Names } from "../memory/names.ts";
@@ -51,11 +51,13 @@ export interface SqliteData extends MemoryData {
   readonly underWay: Map<string, Post>;
   /** Bytes of all posts under way. */
   bytes: number;
-  /** Why the last batch failed, if so. */
-  failure: string | undefined;
+  /** What became of the last batch. */
+  status: BrokerStatus;
   /** When the last batch was handed over, in milliseconds since the process began. */
   writtenAt: number;
 }
+
+export const READY: BrokerStatus = { state: "ready" };
 
 export function newBatch(): Batch {
   return { posts: [], names: new Map(), drops: new Map() };
@@ -91,7 +93,7 @@ export async function openFile(path: string, options: SqliteOptions): Promise<Sq
     tails: new Map(),
     underWay: new Map(),
     bytes: 0,
-    failure,
+    status: failure === undefined ? READY : { state: "failing", reason: failure },
     writtenAt: 0,
   };
   restore(data, contents, options);
@@ -175,7 +177,7 @@ export function orderFor(data: SqliteData, batch: Batch, { rules, clock }: Broke
       refs: posts.flatMap(({ ref }) => ref ?? []),
       names: [...names.values()],
       drops: Array.from(drops, ([channel, drop]) => ({ channel, ...drop })),
-      probe: data.failure !== undefined,
+      probe: data.status.state !== "ready",
     },
     refsSince: refsSince(clock),
   };

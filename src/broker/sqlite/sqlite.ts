@@ -18,6 +18,7 @@ import {
   orderFor,
   openFile,
   type Post,
+  READY,
   settle,
   type SqliteData,
   type SqliteOptions,
@@ -54,7 +55,6 @@ export class SqliteBroker extends MemoryBroker {
   readonly #log: Log;
   #timer: Timer | undefined;
   #scheduled = false;
-  #broken: string | undefined;
   #onClosed: (() => void) | undefined;
 
   constructor(data: SqliteData, options: SqliteOptions) {
@@ -67,7 +67,7 @@ export class SqliteBroker extends MemoryBroker {
       },
     });
     // While batches fail, names alone wait for the next message or the next renewal.
-    onNames = () => data.failure === undefined && this.#schedule();
+    onNames = () => data.status.state === "ready" && this.#schedule();
     this.#data = data;
     this.#log = options.log;
     const { worker } = data;
@@ -78,7 +78,7 @@ export class SqliteBroker extends MemoryBroker {
   }
 
   override publish(channel: string, draft: Draft, answer: PublishAnswer): void {
-    if (this.#broken !== undefined || this.#data.bytes > BYTES_MOST) {
+    if (this.#isBroken() || this.#data.bytes > BYTES_MOST) {
       return answer("unavailable", draft);
     }
     const { session, ref, text } = draft;
@@ -97,9 +97,7 @@ export class SqliteBroker extends MemoryBroker {
   }
 
   override status(): BrokerStatus {
-    if (this.#broken !== undefined) return { state: "broken", reason: this.#broken };
-    const { failure } = this.#data;
-    return failure === undefined ? { state: "ready" } : { state: "failing", reason: failure };
+    return this.#data.status;
   }
 
   override dispose(): void {
@@ -108,7 +106,7 @@ export class SqliteBroker extends MemoryBroker {
   }
 
   override close(): Promise<void> {
-    if (this.#broken !== undefined) return Promise.resolve();
+    if (this.#isBroken()) return Promise.resolve();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#onClosed = () => {
       this.dispose();
@@ -163,7 +161,7 @@ export class SqliteBroker extends MemoryBroker {
     const data = this.#data;
     const { posts, names, drops } = data.gathered;
     const nothing = posts.length + names.size + drops.size === 0;
-    if (data.writing !== undefined || (nothing && !always) || this.#broken !== undefined) return;
+    if (data.writing !== undefined || (nothing && !always) || this.#isBroken()) return;
     data.writing = data.gathered;
     data.gathered = newBatch();
     data.writtenAt = performance.now();
@@ -180,14 +178,14 @@ export class SqliteBroker extends MemoryBroker {
     // What cannot be written now is lost by closing; trying for ever would not save it.
     if (this.#onClosed !== undefined) return this.#finish(reply.done !== "write");
     const { posts, names } = data.gathered;
-    const namesWait = names.size > 0 && data.failure === undefined;
+    const namesWait = names.size > 0 && data.status.state === "ready";
     if (posts.length > 0 || namesWait) this.#schedule();
   }
 
   #onWritten({ posts }: Batch): void {
     const data = this.#data;
-    if (data.failure !== undefined) this.#log.info("database works again");
-    data.failure = undefined;
+    if (data.status.state !== "ready") this.#log.info("database works again");
+    data.status = READY;
     for (const post of posts) {
       const { channel, message, ref, bytes } = post;
       data.bytes -= bytes;
@@ -201,9 +199,8 @@ export class SqliteBroker extends MemoryBroker {
 
   #onFailed(failed: Batch, { reason, fault, broken }: Failure): void {
     const data = this.#data;
-    if (data.failure === undefined) logFailure(this.#log, reason);
-    data.failure = reason;
-    if (broken) this.#broken = reason;
+    if (data.status.state === "ready") logFailure(this.#log, reason);
+    data.status = { state: broken ? "broken" : "failing", reason };
     const { gathered } = data;
     data.gathered = gatherAgain(failed, gathered);
     this.#refuse(failed.posts, fault, gathered.posts);
@@ -229,14 +226,18 @@ export class SqliteBroker extends MemoryBroker {
    */
   readonly #onEnd = (): void => {
     if (this.#onClosed !== undefined) return this.#onClosed();
-    this.#broken = "its thread has ended";
     this.#log.error("database thread ended");
     const data = this.#data;
+    data.status = { state: "broken", reason: "its thread has ended" };
     const { writing, gathered } = data;
     data.writing = undefined;
     data.gathered = newBatch();
     this.#refuse(writing?.posts ?? [], "unknown", gathered.posts);
   };
+
+  #isBroken(): boolean {
+    return this.#data.status.state === "broken";
+  }
 
   /** Writes what is left, unless that is given up, and closes the file. */
   #finish(givenUp: boolean): void {
