@@ -11,15 +11,15 @@ import {
   REMEMBERED,
 } from "../../src/broker/memory/refs.ts";
 import { brokerContract } from "./broker.ts";
-import { asked, type Heard, recorder, RULES, type Store } from "./port.ts";
+import { asked, clocksOf, type Heard, recorder, RULES, START, type Store } from "./port.ts";
 
 function open(rules: BrokerRules): Store & { readonly raw: MemoryBroker } {
   const heard: Heard[] = [];
-  const clock = () => store.now;
   const data = createMemoryData(new Uint8Array(32), 0);
-  const raw = new MemoryBroker(data, { rules, clock, events: recorder(heard) });
+  const raw = new MemoryBroker(data, { rules, ...clocksOf(() => store), events: recorder(heard) });
   const broker = asked(raw);
-  const store = { now: 0, node: () => ({ broker, heard }), close: async () => {}, raw };
+  const node = () => ({ broker, heard });
+  const store = { now: START, skew: 0, node, close: async () => {}, raw };
   return store;
 }
 
@@ -123,11 +123,11 @@ describe("memory: refs", () => {
 
 test("memory: short of it, channels in which nothing was said go before any message", () => {
   const rules = { ...RULES, history: { limit: 10, ttl: 1e6, memory: 2_000 } };
-  const history = new History(createHistoryData(0), { rules, clock: () => 1 });
+  const history = new History(createHistoryData(0), { rules, clock: () => 1, date: () => 1 });
   history.occupy("a");
   history.vacate("a");
   // As when its last member left while the message was on its way to a store.
-  history.append("a", { id: 1, prev: 0, text: '"hi"', user: '"ann"' });
+  history.append("a", { id: 1, prev: 0, timestamp: 0, text: '"hi"', user: '"ann"' });
   for (let n = 0; n < 20; n++) {
     history.occupy(`silent ${n}`);
     history.vacate(`silent ${n}`);
@@ -141,12 +141,13 @@ test("memory: what is restored ends with the last message, however little memory
   const messages = texts.map((text, n) => ({
     id: n + 1,
     prev: n,
+    timestamp: 0,
     text,
     user: '"ann"',
   }));
   for (let memory = 0; memory < 10_000; memory += 200) {
     rules.history.memory = memory;
-    const history = new History(createHistoryData(0), { rules, clock: () => 1 });
+    const history = new History(createHistoryData(0), { rules, clock: () => 1, date: () => 1 });
     history.restore("a", 3, messages);
     expect(history.last("a")).toBe(3);
     expect(history.page("a", { after: 3, limit: 10 }).gap).toBe(false);

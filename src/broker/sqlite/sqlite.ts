@@ -2,7 +2,7 @@ import type { Log } from "../../log.ts";
 import {
   type BrokerStatus,
   type Draft,
-  nextId,
+  messageAfter,
   type PublishAnswer,
   type PublishFault,
 } from "../broker.ts";
@@ -19,6 +19,7 @@ import {
   openFile,
   type Post,
   READY,
+  rowOf,
   settle,
   type SqliteData,
   type SqliteOptions,
@@ -61,8 +62,8 @@ export class SqliteBroker extends MemoryBroker {
     let onNames = () => {};
     super(data, options, {
       onDrop: (...drop) => noteDrop(data.gathered, ...drop),
-      onChange(...change) {
-        noteName(data, ...change);
+      onChange(channel, key, hold) {
+        noteName(data.gathered, { channel, key, row: hold && rowOf(hold, options) });
         onNames();
       },
     });
@@ -120,12 +121,12 @@ export class SqliteBroker extends MemoryBroker {
   #post(channel: string, draft: Draft, answer: PublishAnswer, once?: Once): void {
     const data = this.#data;
     const prev = data.tails.get(channel) ?? this.messages.last(channel);
-    const id = nextId(prev, this.options.clock());
-    const { text, user } = draft;
+    const message = messageAfter(prev, this.options.date(), draft);
+    const { id, timestamp, text, user } = message;
     const post: Post = {
       channel,
-      message: { id, prev, text, user },
-      ref: once && { ...once, id },
+      message,
+      ref: once && { ...once, id, timestamp },
       bytes: POST_BYTES + 2 * (text.length + user.length),
       waiting: [{ draft, answer }],
     };
