@@ -74,9 +74,12 @@ export function identityRefusedV1(code: ErrorCode): string {
   return JSON.stringify({ type: "identity", success: "false", code, message: ERRORS[code] });
 }
 
-/** @param ref of the message that was rejected, if it had one */
-export function errorFrame(code: ErrorCode, ref?: string): string {
-  return JSON.stringify({ type: "error", code, message: ERRORS[code], ref });
+/**
+ * @param ref of the message that was rejected, if it had one
+ * @param message a sentence for people
+ */
+export function errorFrame(code: ErrorCode, ref?: string, message: string = ERRORS[code]): string {
+  return JSON.stringify({ type: "error", code, message, ref });
 }
 
 export function ackFrame(ref: string, id: number): string {
