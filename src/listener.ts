@@ -108,7 +108,7 @@ export class Listener {
     try {
       this.#listen();
     } catch (error) {
-      this.#report(now, { error: (error as Error).message });
+      this.#report(now, { reason: (error as Error).message });
     }
   }
 
@@ -137,14 +137,14 @@ export class Listener {
     void servers.at(-1)?.stop();
     this.#data.accepting = false;
     this.#pausedAt = now;
-    const advice = "raise the limit: ulimit -n, or LimitNOFILE in the unit of systemd";
-    this.#report(now, { open, limit: this.#limit, advice });
+    const advice = "raise the limit with ulimit -n, or with LimitNOFILE in a systemd unit";
+    this.#report(now, { reason: "too many open files", open, limit: this.#limit, advice });
   }
 
   #report(now: number, details: Record<string, string | number>): void {
     if (now < this.#reportedAt + REPORT) return;
     this.#reportedAt = now;
-    this.#log.warn("accepts no connections: too many open files", details);
+    this.#log.warn("not accepting connections", details);
   }
 
   #listen(): Server<Peer> {
