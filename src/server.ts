@@ -84,6 +84,7 @@ export async function createServer(
 
   let renewed = clock();
   function tick(): void {
+    edge.tick();
     edge.heartbeat();
     node.tick();
     if (clock() - renewed < RENEW) return;

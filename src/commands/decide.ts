@@ -1,5 +1,7 @@
 import type { Sessions } from "../auth/sessions.ts";
 import type { HistoryQuery } from "../broker/broker.ts";
+import { listenersOf } from "../node/channels.ts";
+import type { Load } from "../node/load.ts";
 import type { Connection } from "../node/state.ts";
 import { type Rate, take } from "../protocol/bucket.ts";
 import { CLOSE, type Close, type ErrorCode } from "../protocol/codes.ts";
@@ -32,6 +34,8 @@ export interface Rules {
   readonly heartbeats: Rate;
   /** Messages from one address. */
   readonly messages: Rate;
+  /** Bounds what all messages together cost; undefined for no bound. */
+  readonly load: Load | undefined;
   readonly sessions: Sessions;
 }
 
@@ -91,13 +95,14 @@ const VISIBLE = /[^\s\p{Default_Ignorable_Code_Point}]/u;
 
 /** @param literal the text as a JSON string literal, if the frame had it in that form */
 function say(
-  { name, visitor }: Connection,
+  connection: Connection,
   text: string,
   now: number,
-  { textLimit, messages }: Rules,
+  { textLimit, messages, load }: Rules,
   literal?: string,
   ref?: string,
 ): Outcome {
+  const { name, visitor, channel } = connection;
   if (name === undefined) return error("not_identified", ref);
   if (!fits(text, textLimit)) return error("text_too_long", ref);
   if (!VISIBLE.test(text)) return error("text_blank", ref);
@@ -107,7 +112,12 @@ function say(
     if (fullAt === -1) return error("rate_limited", ref);
     visitor.messagesFullAt = fullAt;
   }
-  return { do: "publish", text: literal ?? JSON.stringify(text), ref };
+  literal ??= JSON.stringify(text);
+  // Like the limit of the address, this does not count as flooding.
+  if (load?.admits(connection, listenersOf(channel), literal.length, now) === false) {
+    return error("rate_limited", ref);
+  }
+  return { do: "publish", text: literal, ref };
 }
 
 /** A plain client has no refs, whatever its frame holds. */

@@ -11,6 +11,7 @@ const rules: Rules = {
   frames: rate(10, 1),
   heartbeats: rate(10, 100),
   messages: rate(1, 5),
+  load: undefined,
   sessions: createSessions(new Uint8Array(32)),
 };
 
