@@ -1,10 +1,17 @@
 import type { Sessions } from "../auth/sessions.ts";
+import { spendMessage, type VisitorLimits } from "../auth/visitors.ts";
 import type { HistoryQuery } from "../broker/broker.ts";
 import { listenersOf } from "../node/channels.ts";
 import type { Load } from "../node/load.ts";
 import type { Connection } from "../node/state.ts";
 import { type Rate, take } from "../protocol/bucket.ts";
-import { CLOSE, type Close, type ErrorCode } from "../protocol/codes.ts";
+import {
+  ADDRESS_LIMITS,
+  CLOSE,
+  type Close,
+  type ErrorCode,
+  OVERLOADED,
+} from "../protocol/codes.ts";
 import { type Decoded, decode } from "../protocol/decode.ts";
 import { errorFrame, IDENTITY_REFUSED, identityRefusedV1 } from "../protocol/encode.ts";
 import type { Command } from "../protocol/inbound.ts";
@@ -32,8 +39,7 @@ export interface Rules {
   readonly textLimit: number;
   readonly frames: Rate;
   readonly heartbeats: Rate;
-  /** Messages from one address. */
-  readonly messages: Rate;
+  readonly visitors: VisitorLimits;
   /** Bounds what all messages together cost; undefined for no bound. */
   readonly load: Load | undefined;
   readonly sessions: Sessions;
@@ -98,7 +104,7 @@ function say(
   connection: Connection,
   text: string,
   now: number,
-  { textLimit, messages, load }: Rules,
+  { textLimit, visitors, load }: Rules,
   literal?: string,
   ref?: string,
 ): Outcome {
@@ -107,15 +113,14 @@ function say(
   if (!fits(text, textLimit)) return error("text_too_long", ref);
   if (!VISIBLE.test(text)) return error("text_blank", ref);
   if (visitor !== undefined) {
-    const fullAt = take(messages, visitor.messagesFullAt, now);
+    const limit = spendMessage(visitor, channel.told === 0, visitors, now);
     // Others at the address may have sent too much, so this does not count as flooding.
-    if (fullAt === -1) return error("rate_limited", ref);
-    visitor.messagesFullAt = fullAt;
+    if (limit !== undefined) return error("rate_limited", ref, ADDRESS_LIMITS[limit]);
   }
   literal ??= JSON.stringify(text);
   // Like the limit of the address, this does not count as flooding.
   if (load?.admits(connection, listenersOf(channel), literal.length, now) === false) {
-    return error("rate_limited", ref);
+    return error("rate_limited", ref, OVERLOADED);
   }
   return { do: "publish", text: literal, ref };
 }
@@ -165,8 +170,8 @@ function reject(connection: Connection, command: Decoded | undefined, code: Erro
   return command.identity === true ? identityRefused(connection, code) : error(code, command.ref);
 }
 
-function error(code: ErrorCode, ref?: string): Outcome {
-  return { do: "reply", frame: errorFrame(code, ref) };
+function error(code: ErrorCode, ref?: string, message?: string): Outcome {
+  return { do: "reply", frame: errorFrame(code, ref, message) };
 }
 
 function identityRefused(connection: Connection, code: ErrorCode): Outcome {
