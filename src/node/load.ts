@@ -12,18 +12,21 @@ import type { Connection } from "./state.ts";
 
 /** A send costs the kernel about as much as copying this many bytes. */
 const SEND = 1000;
-/** What a connection asked for fades over about this time. */
+/** What a connection asked for fades over about this time. It is noted only while there is a queue. */
 const WINDOW = 1000;
-/** While no more than this waits to be delivered, everybody is admitted. */
-const FREE = 10;
+/** While no more than this waits to be delivered, a connection may take all of the machine. */
+const FREE = 30;
 /** Each time this much more waits, the share of the machine that a connection may take halves. */
 const HALVING = 8;
 /** Bytes that the machine delivers per millisecond: the first guess, and the bounds of all others. */
 const SPEED = { start: 1e6, min: 1e5, max: 1e8 };
-/** How often {@link Load.tick} is called, and what being late by more or less than this teaches. */
+/** How often {@link Load.tick} is called. */
 const TICK = 100;
-const SLOWER = { late: 40, factor: 0.75 };
-const FASTER = { late: 20, factor: 1.03 };
+/** By how late it is: beyond `much`, the machine is slower than was thought; below `some`, faster. */
+const LATE = { some: 20, much: 40 };
+/** By what the speed changes then: at least, and always. */
+const SLOWER = 0.5;
+const FASTER = 1.03;
 
 export class Load {
   #speed = SPEED.start;
@@ -34,24 +37,25 @@ export class Load {
   #refused = false;
 
   /**
-   * Whether a message may be delivered to so many listeners. Those that may not count too, towards
-   * what the connection asks for.
+   * Whether a message may be delivered to so many listeners; if so, it counts as on its way.
    *
    * @param bytes about how long its text is
    */
   admits(connection: Connection, listeners: number, bytes: number, now: number): boolean {
     // Within a turn that takes too long, nothing more is taken for delivered.
-    now = Math.min(now, this.#tickedAt + TICK + SLOWER.late);
+    now = Math.min(now, this.#tickedAt + TICK + LATE.much);
     const takes = (listeners * (SEND + bytes)) / this.#speed;
-    const faded = connection.asked / (1 + (now - connection.askedAt) / WINDOW);
-    const asked = (connection.asked = faded + takes);
-    connection.askedAt = now;
     const ahead = Math.max(this.#doneAt - now, 0);
-    if (ahead > FREE && asked > WINDOW * 2 ** ((FREE - ahead - takes) / HALVING)) {
-      this.#refused = true;
-      return false;
+    const then = ahead + takes;
+    // One message is always admitted, however long it takes.
+    if (then > FREE && ahead > 0) {
+      const share = 2 ** ((FREE - then) / HALVING);
+      if (ask(connection, takes, now) > WINDOW * share) {
+        this.#refused = true;
+        return false;
+      }
     }
-    this.#doneAt = now + ahead + takes;
+    this.#doneAt = now + then;
     return true;
   }
 
@@ -60,12 +64,21 @@ export class Load {
    * refused, being late has other reasons, such as a pause of the whole process.
    */
   tick(now: number): void {
-    const late = now - this.#tickedAt - TICK;
+    const passed = now - this.#tickedAt;
     if (this.#refused) {
-      if (late > SLOWER.late) this.#speed = Math.max(this.#speed * SLOWER.factor, SPEED.min);
-      if (late < FASTER.late) this.#speed = Math.min(this.#speed * FASTER.factor, SPEED.max);
+      const late = passed - TICK;
+      if (late > LATE.much) this.#speed *= Math.max(TICK / passed, SLOWER);
+      if (late < LATE.some) this.#speed *= FASTER;
+      this.#speed = Math.min(Math.max(this.#speed, SPEED.min), SPEED.max);
     }
     this.#tickedAt = now;
     this.#refused = false;
   }
+}
+
+/** @returns how long the deliveries take that a connection has asked for within about the window */
+function ask(connection: Connection, takes: number, now: number): number {
+  const faded = connection.asked / (1 + (now - connection.askedAt) / WINDOW);
+  connection.askedAt = now;
+  return (connection.asked = faded + takes);
 }
