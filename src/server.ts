@@ -82,6 +82,7 @@ export async function createServer(
 
   let renewed = clock();
   function tick(): void {
+    edge.tick();
     edge.heartbeat();
     node.tick();
     listener.watch(clock());

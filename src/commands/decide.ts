@@ -1,9 +1,17 @@
 import type { Sessions } from "../auth/sessions.ts";
 import { spendMessage, type VisitorLimits } from "../auth/visitors.ts";
 import type { HistoryQuery } from "../broker/broker.ts";
+import { listenersOf } from "../node/channels.ts";
+import type { Load } from "../node/load.ts";
 import type { Connection } from "../node/state.ts";
 import { type Rate, take } from "../protocol/bucket.ts";
-import { ADDRESS_LIMITS, CLOSE, type Close, type ErrorCode } from "../protocol/codes.ts";
+import {
+  ADDRESS_LIMITS,
+  CLOSE,
+  type Close,
+  type ErrorCode,
+  OVERLOADED,
+} from "../protocol/codes.ts";
 import { type Decoded, decode } from "../protocol/decode.ts";
 import { errorFrame, IDENTITY_REFUSED, identityRefusedV1 } from "../protocol/encode.ts";
 import type { Command } from "../protocol/inbound.ts";
@@ -32,6 +40,8 @@ export interface Rules {
   readonly frames: Rate;
   readonly heartbeats: Rate;
   readonly visitors: VisitorLimits;
+  /** Bounds what all messages together cost; undefined for no bound. */
+  readonly load: Load | undefined;
   readonly sessions: Sessions;
 }
 
@@ -91,13 +101,14 @@ const VISIBLE = /[^\s\p{Default_Ignorable_Code_Point}]/u;
 
 /** @param literal the text as a JSON string literal, if the frame had it in that form */
 function say(
-  { name, visitor, channel }: Connection,
+  connection: Connection,
   text: string,
   now: number,
-  { textLimit, visitors }: Rules,
+  { textLimit, visitors, load }: Rules,
   literal?: string,
   ref?: string,
 ): Outcome {
+  const { name, visitor, channel } = connection;
   if (name === undefined) return error("not_identified", ref);
   if (!fits(text, textLimit)) return error("text_too_long", ref);
   if (!VISIBLE.test(text)) return error("text_blank", ref);
@@ -106,7 +117,12 @@ function say(
     // Others at the address may have sent too much, so this does not count as flooding.
     if (limit !== undefined) return error("rate_limited", ref, ADDRESS_LIMITS[limit]);
   }
-  return { do: "publish", text: literal ?? JSON.stringify(text), ref };
+  literal ??= JSON.stringify(text);
+  // Like the limit of the address, this does not count as flooding.
+  if (load?.admits(connection, listenersOf(channel), literal.length, now) === false) {
+    return error("rate_limited", ref, OVERLOADED);
+  }
+  return { do: "publish", text: literal, ref };
 }
 
 /** A plain client has no refs, whatever its frame holds. */

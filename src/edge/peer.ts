@@ -20,6 +20,8 @@ export class Peer implements Member {
   heardAt: number;
   framesFullAt = 0;
   heartbeatsFullAt = 0;
+  asked = 0;
+  askedAt = 0;
   /** When its bucket of answers will be full; see allowance.ts. */
   answersFullAt = 0;
   refusals: number[] | undefined = undefined;

@@ -2,6 +2,7 @@ import type { Sessions } from "../auth/sessions.ts";
 import { visitorLimits } from "../auth/visitors.ts";
 import type { Rules } from "../commands/decide.ts";
 import type { Config } from "../config.ts";
+import { Load } from "../node/load.ts";
 import { rate } from "../protocol/bucket.ts";
 import type { Terms } from "../protocol/encode.ts";
 
@@ -15,6 +16,7 @@ export function rulesOf(config: Config, sessions: Sessions): Rules {
     frames: rate(config.messageRate, config.messageBurst),
     heartbeats: rate(HEARTBEATS.rate, HEARTBEATS.burst),
     visitors: visitorLimits(config),
+    load: config.messageRate > 0 ? new Load() : undefined,
     sessions,
   };
 }

@@ -159,6 +159,11 @@ export class WebSocketEdge {
     this.#admission.sweep(this.#parts.clock());
   }
 
+  /** Notices how late the event loop is. Call it every 100 ms. */
+  tick(): void {
+    this.#rules.load?.tick(this.#parts.clock());
+  }
+
   /** Sends the heartbeats that are due, and disconnects the dead. */
   heartbeat(): void {
     const { node, clock, data } = this.#parts;

@@ -29,6 +29,9 @@ export interface Connection {
   /** When its buckets will be full; see bucket.ts. */
   framesFullAt: number;
   heartbeatsFullAt: number;
+  /** How long the deliveries that it lately asked for take, and as of when; see load.ts. */
+  asked: number;
+  askedAt: number;
   /** When its latest frames were refused as too fast, oldest first. */
   refusals: number[] | undefined;
   /** Its place in the wheel: a slot, and the index in it; -1 if it is in none. */

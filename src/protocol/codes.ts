@@ -42,6 +42,10 @@ export const ADDRESS_LIMITS = {
     "Too many channels were begun from your address in a short time (IP_CHANNEL_RATE). Wait a moment.",
 } as const;
 
+/** What `rate_limited` says where the server sheds load. */
+export const OVERLOADED =
+  "The server has more to deliver than it can at the moment. Wait a moment, then send less.";
+
 /** After these, the same frame may succeed later. After all others, change it first. */
 export const RETRY_LATER: ReadonlySet<string> = new Set<ErrorCode>([
   "rate_limited",

@@ -12,6 +12,7 @@ const rules: Rules = {
   frames: rate(10, 1),
   heartbeats: rate(10, 100),
   visitors: { connections: 0, connects: NONE, messages: rate(1, 5), channels: NONE },
+  load: undefined,
   sessions: createSessions(new Uint8Array(32)),
 };
 
