@@ -1,0 +1,119 @@
+import type { Log } from "../log.ts";
+import type { Peer } from "./peer.ts";
+
+/** After this many bytes a peer must show that it reads. */
+export const STEP = 64 * 1024;
+/** How long it may take for that: milliseconds, and bytes a second for what exceeds a step. */
+const PATIENCE = { ms: 15_000, rate: 8 * 1024 };
+/** A ping counts as late from this sweep on, so that the pongs that are here were read before. */
+const LATE = 2;
+/** Who goes with the largest: those with at least this share of what it has in flight. */
+const NEARLY = 1 / 4;
+/** The most that one sweep adds to a ping's age, in milliseconds: no pause of the process counts. */
+const MAX_ELAPSED = 1000;
+/** How often disconnections are reported, in milliseconds. */
+const REPORT = 60_000;
+
+/**
+ * Disconnects peers that do not read. Bun sees only its own buffers, and before those fill, the
+ * kernel takes some megabytes for each socket. So a peer is pinged after every {@link STEP} bytes,
+ * and its pong tells that it has read what was sent before. Whatever came later is in flight.
+ */
+export class Flow {
+  readonly #total: number;
+  readonly #log: Log;
+  #sweptAt: number;
+  #reportedAt = -Infinity;
+  /** Those that were not reported yet, and the last of them. */
+  #cuts = 0;
+  #last = {};
+
+  /** @param total the most bytes that may be in flight to all late peers together */
+  constructor(total: number, log: Log, now: number) {
+    this.#total = total;
+    this.#log = log;
+    this.#sweptAt = now;
+  }
+
+  /** A peer is in its channel. What its group was sent before does not concern it. */
+  enter(peer: Peer): void {
+    // Members of one channel are sent the same, but need not all be pinged at the same time.
+    peer.acked = peer.position - Math.random() * STEP;
+  }
+
+  /** Pings a peer with a step in flight, unless a ping is out. */
+  probe(peer: Peer): void {
+    if (peer.ping !== undefined || peer.inFlight < STEP) return;
+    const payload = crypto.randomUUID();
+    peer.ping = { payload, position: peer.position, age: 0, sweeps: 0 };
+    peer.ws?.ping(payload);
+  }
+
+  /** @returns whether this pong answers the ping that is out */
+  acknowledge(peer: Peer, payload: Uint8Array): boolean {
+    const { ping } = peer;
+    if (ping === undefined || payload.toString() !== ping.payload) return false;
+    peer.acked = ping.position;
+    peer.ping = undefined;
+    this.probe(peer);
+    return true;
+  }
+
+  /** Looks after all peers. Call it every 100 ms or so. */
+  sweep(slots: readonly (readonly Peer[])[], now: number): void {
+    const elapsed = Math.min(now - this.#sweptAt, MAX_ELAPSED);
+    this.#sweptAt = now;
+    const late: Peer[] = [];
+    for (const slot of slots) {
+      for (const peer of slot) {
+        const { ping } = peer;
+        if (ping === undefined) this.probe(peer);
+        // The socket of one that waits is not read, so its pong may be here.
+        else if (!peer.waiting) {
+          ping.age += elapsed;
+          if (++ping.sweeps >= LATE) late.push(peer);
+        }
+      }
+    }
+    if (late.length > 0) this.#judge(late);
+    this.#report(now);
+  }
+
+  /**
+   * Disconnects those without progress and, if too much is in flight, the largest, with all that are
+   * nearly as large. The kernel keeps what it holds for a closed socket until its client answers, for
+   * minutes, so stopping early matters more than keeping a few of them.
+   */
+  #judge(late: readonly Peer[]): void {
+    let bytes = 0;
+    let largest = 0;
+    for (const { inFlight } of late) {
+      bytes += inFlight;
+      largest = Math.max(largest, inFlight);
+    }
+    const least = bytes > this.#total ? largest * NEARLY : Infinity;
+    for (const peer of late) {
+      if (peer.inFlight >= least) this.#cut(peer, "SEND_BUFFER_TOTAL");
+      else if (isStuck(peer)) this.#cut(peer, "no progress");
+    }
+  }
+
+  #cut({ channel, inFlight, ws }: Peer, reason: string): void {
+    this.#last = { reason, channel: channel.id, inFlight: Math.round(inFlight) };
+    this.#cuts++;
+    ws?.terminate();
+  }
+
+  #report(now: number): void {
+    if (this.#cuts === 0 || now - this.#reportedAt < REPORT) return;
+    this.#log.info("slow readers disconnected", { count: this.#cuts, ...this.#last });
+    this.#reportedAt = now;
+    this.#cuts = 0;
+  }
+}
+
+function isStuck({ ping, acked }: Peer): boolean {
+  if (ping === undefined) return false;
+  const beyond = Math.max(ping.position - acked - STEP, 0);
+  return ping.age > PATIENCE.ms + (1000 * beyond) / PATIENCE.rate;
+}
