@@ -13,8 +13,11 @@ const MIB = 1024 * 1024;
 const EACH = rate(2 * MIB, MIB);
 const ALL = rate(32 * MIB, 32 * MIB);
 
-/** Whoever has more than a page in flight reads first: bytes. A pong may come a step later. */
-const UNREAD = PAGE_BYTES + STEP;
+/**
+ * Whoever has more than this in flight reads first: bytes. Two full pages always fit, since up to
+ * two steps may have been read without a pong.
+ */
+const UNREAD = PAGE_BYTES + 2 * STEP;
 
 /** What a roster is taken to cost, by how many listen: bytes. */
 const ROSTER = { base: 64, each: 40, max: 32 * 1024 };

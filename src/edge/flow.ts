@@ -5,6 +5,8 @@ import type { Peer } from "./peer.ts";
 export const STEP = 64 * 1024;
 /** How long it may take for that: milliseconds, and bytes a second for what exceeds a step. */
 const PATIENCE = { ms: 15_000, rate: 8 * 1024 };
+/** A quiet server probes a tenth of its peers in each sweep. */
+const PARTS = 10;
 /** A ping counts as late from this sweep on, so that the pongs that are here were read before. */
 const LATE = 2;
 /** Who goes with the largest: those with at least this share of what it has in flight. */
@@ -22,6 +24,10 @@ const REPORT = 60_000;
 export class Flow {
   readonly #total: number;
   readonly #log: Log;
+  /** The peers with a ping out. */
+  readonly #pinged = new Set<Peer>();
+  /** The slot that was probed last. */
+  #slot = 0;
   #sweptAt: number;
   #reportedAt = -Infinity;
   /** Those that were not reported yet, and the last of them. */
@@ -43,7 +49,9 @@ export class Flow {
 
   /** Pings a peer with a step in flight, unless a ping is out. */
   probe(peer: Peer): void {
-    if (peer.ping !== undefined || peer.inFlight < STEP) return;
+    if (peer.inFlight < STEP) return;
+    this.#pinged.add(peer);
+    if (peer.ping !== undefined) return;
     const payload = crypto.randomUUID();
     peer.ping = { payload, position: peer.position, age: 0, sweeps: 0 };
     peer.ws?.ping(payload);
@@ -63,20 +71,32 @@ export class Flow {
   sweep(slots: readonly (readonly Peer[])[], now: number): void {
     const elapsed = Math.min(now - this.#sweptAt, MAX_ELAPSED);
     this.#sweptAt = now;
+    this.#probeSome(slots);
     const late: Peer[] = [];
-    for (const slot of slots) {
-      for (const peer of slot) {
-        const { ping } = peer;
-        if (ping === undefined) this.probe(peer);
-        // The socket of one that waits is not read, so its pong may be here.
-        else if (!peer.waiting) {
-          ping.age += elapsed;
-          if (++ping.sweeps >= LATE) late.push(peer);
-        }
+    for (const peer of this.#pinged) {
+      const { ping } = peer;
+      if (ping === undefined || peer.closed) this.#pinged.delete(peer);
+      // The socket of one that waits is not read, so its pong may be here.
+      else if (!peer.waiting) {
+        ping.age += elapsed;
+        if (++ping.sweeps >= LATE) late.push(peer);
       }
     }
     if (late.length > 0) this.#judge(late);
     this.#report(now);
+  }
+
+  /** Probes a part of the peers, or all if one of these has a step in flight. */
+  #probeSome(slots: readonly (readonly Peer[])[]): void {
+    let visits = Math.ceil(slots.length / PARTS);
+    for (let n = 0; n < visits; n++) {
+      this.#slot = (this.#slot + 1) % slots.length;
+      for (const peer of slots[this.#slot]!) {
+        if (peer.inFlight < STEP) continue;
+        visits = slots.length;
+        this.probe(peer);
+      }
+    }
   }
 
   /**
