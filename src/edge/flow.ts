@@ -13,6 +13,8 @@ const LATE = 2;
 const NEARLY = 1 / 4;
 /** The most that one sweep adds to a ping's age, in milliseconds: no pause of the process counts. */
 const MAX_ELAPSED = 1000;
+/** How fast what was in flight to the disconnected is forgotten: a time constant in milliseconds. */
+const LINGER = 60_000;
 /** How often disconnections are reported, in milliseconds. */
 const REPORT = 60_000;
 
@@ -30,6 +32,8 @@ export class Flow {
   #slot = 0;
   #sweptAt: number;
   #reportedAt = -Infinity;
+  /** What the kernel may still hold for those that were disconnected; half of it counts. */
+  #lingering = 0;
   /** Those that were not reported yet, and the last of them. */
   #cuts = 0;
   #last = {};
@@ -71,6 +75,7 @@ export class Flow {
   sweep(slots: readonly (readonly Peer[])[], now: number): void {
     const elapsed = Math.min(now - this.#sweptAt, MAX_ELAPSED);
     this.#sweptAt = now;
+    this.#lingering *= Math.exp(-elapsed / LINGER);
     this.#probeSome(slots);
     const late: Peer[] = [];
     for (const peer of this.#pinged) {
@@ -111,6 +116,7 @@ export class Flow {
       bytes += inFlight;
       largest = Math.max(largest, inFlight);
     }
+    bytes += Math.min(this.#lingering, this.#total) / 2;
     const least = bytes > this.#total ? largest * NEARLY : Infinity;
     for (const peer of late) {
       if (peer.inFlight >= least) this.#cut(peer, "SEND_BUFFER_TOTAL");
@@ -121,6 +127,7 @@ export class Flow {
   #cut({ channel, inFlight, ws }: Peer, reason: string): void {
     this.#last = { reason, channel: channel.id, inFlight: Math.round(inFlight) };
     this.#cuts++;
+    this.#lingering += inFlight;
     ws?.terminate();
   }
 
