@@ -159,6 +159,21 @@ describe("the total", () => {
     expect(cut).toHaveLength(large.length);
   });
 
+  test("what was on its way to the disconnected counts for a while, by half", () => {
+    function wave(count: number, steps: number): number {
+      const before = cut.length;
+      for (let n = 0; n < count; n++) enter().peer.send(bytes(steps * STEP));
+      pass(1000);
+      return cut.length - before;
+    }
+    expect(wave(2, 3)).toBe(0);
+    pass(60_000);
+    expect(wave(3, 4)).toBe(3);
+    expect(wave(2, 3)).toBe(2);
+    pass(300_000);
+    expect(wave(2, 3)).toBe(0);
+  });
+
   test("a crowd that answers is never disconnected, however much it is sent", () => {
     const crowd = Array.from({ length: 50 }, enter);
     for (let n = 0; n < 100; n++) {
