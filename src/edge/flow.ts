@@ -62,7 +62,7 @@ export class Flow {
   }
 
   /** @returns whether this pong answers the ping that is out */
-  acknowledge(peer: Peer, payload: Uint8Array): boolean {
+  acknowledge(peer: Peer, payload: Buffer): boolean {
     const { ping } = peer;
     if (ping === undefined || payload.toString() !== ping.payload) return false;
     peer.acked = ping.position;
