@@ -9,7 +9,7 @@ const PATIENCE = { ms: 15_000, rate: 8 * 1024 };
 const PARTS = 10;
 /** A ping counts as late from this sweep on, so that the pongs that are here were read before. */
 const LATE = 2;
-/** Who goes with the largest: those with at least this share of what it has in flight. */
+/** Who goes with one that has to: those with at least this share of what it has in flight. */
 const NEARLY = 1 / 4;
 /** The most that one sweep adds to a ping's age, in milliseconds: no pause of the process counts. */
 const MAX_ELAPSED = 1000;
@@ -105,21 +105,20 @@ export class Flow {
   }
 
   /**
-   * Disconnects those without progress and, if too much is in flight, the largest, with all that are
-   * nearly as large. The kernel keeps what it holds for a closed socket until its client answers, for
-   * minutes, so stopping early matters more than keeping a few of them.
+   * Disconnects those without progress and, if too much is in flight, the largest until it fits, with
+   * all that are nearly as large. The kernel keeps what it holds for a closed socket until its client
+   * answers, for minutes, so stopping early matters more than keeping a few of them.
    */
-  #judge(late: readonly Peer[]): void {
-    let bytes = 0;
-    let largest = 0;
-    for (const { inFlight } of late) {
-      bytes += inFlight;
-      largest = Math.max(largest, inFlight);
-    }
-    bytes += Math.min(this.#lingering, this.#total) / 2;
-    const least = bytes > this.#total ? largest * NEARLY : Infinity;
+  #judge(late: Peer[]): void {
+    let excess = Math.min(this.#lingering, this.#total) / 2 - this.#total;
+    for (const { inFlight } of late) excess += inFlight;
+    if (excess > 0) late.sort((one, other) => other.inFlight - one.inFlight);
+    let least = Infinity;
     for (const peer of late) {
-      if (peer.inFlight >= least) this.#cut(peer, "SEND_BUFFER_TOTAL");
+      const { inFlight } = peer;
+      if (excess > 0) least = inFlight * NEARLY;
+      excess -= inFlight;
+      if (inFlight >= least) this.#cut(peer, "SEND_BUFFER_TOTAL");
       else if (isStuck(peer)) this.#cut(peer, "no progress");
     }
   }
