@@ -61,12 +61,32 @@ async function withstands(options: AttackOptions, bounds: Bounds = {}): Promise<
   return report;
 }
 
+/** Connections that break every rule, from one address. */
+const FLOODS: Record<string, string> = {
+  connections: "connections from one address",
+  slowloris: "handshakes that never end",
+  pings: "pings",
+  fragments: "fragments",
+  oversize: "frames that are too long",
+  utf8: "invalid UTF-8",
+  unknown: "unknown types",
+};
+/** One at a time, or in the short form all at once. */
+const floods: [AttackOptions][] = LONG
+  ? Object.entries(FLOODS).map(([attack, name]) => [flood(attack, name)])
+  : [[flood(Object.keys(FLOODS).join(), "floods of all kinds")]];
+
+function flood(attack: string, name: string): AttackOptions {
+  const connections = LONG ? 100 : 30;
+  return { name, attack, params: { from: BAD, connections }, seconds: size(10, 3) };
+}
+
 /** The size of an attack: in the long form, and in `npm test`. */
 function size(long: number, short: number): number {
   return LONG ? long : short;
 }
 
-const SECONDS = size(12, 3);
+const SECONDS = size(12, 2);
 const TIMEOUT = 120_000;
 
 /** Attacks that need no preparation, with what they may do. */
@@ -142,37 +162,9 @@ const PLAIN: [AttackOptions, Bounds?][] = [
     },
     { p99: 250 },
   ],
-  [
-    {
-      name: "connections from one address",
-      attack: "connections",
-      params: { from: BAD },
-      seconds: SECONDS,
-    },
-  ],
-  [
-    {
-      name: "handshakes that never end",
-      attack: "slowloris",
-      params: { connections: size(2000, 300) },
-      seconds: size(20, 3),
-    },
-  ],
-  [{ name: "pings", attack: "pings", params: { from: BAD }, seconds: SECONDS }],
-  [{ name: "fragments", attack: "fragments", params: { from: BAD }, seconds: SECONDS }],
-  [
-    {
-      name: "frames that are too long",
-      attack: "oversize",
-      params: { from: BAD },
-      seconds: SECONDS,
-    },
-  ],
-  [{ name: "invalid UTF-8", attack: "utf8", params: { from: BAD }, seconds: SECONDS }],
-  [{ name: "unknown types", attack: "unknown", params: { from: BAD }, seconds: SECONDS }],
 ];
 
-for (const [options, bounds] of PLAIN) {
+for (const [options, bounds] of [...PLAIN, ...floods]) {
   test(
     options.name,
     () => withstands(options, bounds) as Promise<unknown> as Promise<void>,
@@ -291,7 +283,7 @@ test(
     await withstands({
       name: "the memory of refs",
       attack: "refs",
-      params: { connections: size(2200, 2200) },
+      params: { connections: 2200 },
       seconds: 0,
       async prepare(shoal) {
         const ann = await enter(`${shoal.ws}/refs`, victim(1));

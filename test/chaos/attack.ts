@@ -11,7 +11,7 @@ export const LONG = process.env.CHAOS === "long";
 
 export interface AttackOptions {
   readonly name: string;
-  /** One of the attacks of attackers.ts, and what it needs to know. */
+  /** Attacks of attackers.ts with commas between them, and what they need to know. */
   readonly attack: string;
   readonly params?: Record<string, unknown>;
   /** Environment of the server. */
@@ -25,7 +25,7 @@ export interface AttackOptions {
   readonly inside?: string;
   /** What happens before the attack, once the server is up. */
   readonly prepare?: (shoal: Shoal) => Promise<void>;
-  /** What must be true when the attackers have stopped, or while they are still connected. */
+  /** What must be true when it is over. */
   readonly verify?: (shoal: Shoal) => Promise<void>;
 }
 
@@ -72,21 +72,28 @@ const ATTACKERS = join(import.meta.dir, "attackers.ts");
 const MB = 1024 * 1024;
 const PAGE = 4096;
 
+/** Runs an attack and prints what was measured. */
 export async function attack(options: AttackOptions): Promise<Report> {
-  const shoal = await startShoal({ env: { LOG_LEVEL: "info", ...options.settings } });
-  try {
-    await options.prepare?.(shoal);
-    return await run(options, shoal);
-  } finally {
-    await shoal.end("SIGKILL");
-  }
+  const shoal = await startShoal({ env: options.settings ?? {} });
+  await using ending = new AsyncDisposableStack();
+  ending.defer(async () => void (await shoal.end("SIGKILL")));
+  await options.prepare?.(shoal);
+  const report = await watch(options, shoal, ending);
+  console.log(lineOf(report));
+  await options.verify?.(shoal);
+  return report;
 }
 
-async function run(options: AttackOptions, shoal: Shoal): Promise<Report> {
-  const { before = LONG ? 3 : 1, after = LONG ? 10 : 2, seconds } = options;
-  const quiet = await Victims.enter(`${shoal.ws}/quiet`);
+async function watch(
+  options: AttackOptions,
+  shoal: Shoal,
+  ending: AsyncDisposableStack,
+): Promise<Report> {
+  const { before = LONG ? 3 : 0.5, after = LONG ? 10 : 1, seconds } = options;
+  const quiet = ending.use(await Victims.enter(`${shoal.ws}/quiet`));
   const insider = options.inside && (await Victims.enter(`${shoal.ws}/${options.inside}`, 0));
-  const meter = new Meter(shoal.pid);
+  if (insider) ending.use(insider);
+  const meter = ending.use(new Meter(shoal.pid));
   const phases: { tally: Tally; cpu: number }[] = [];
 
   /** Counts what happens during `work`, on its own. */
@@ -104,24 +111,19 @@ async function run(options: AttackOptions, shoal: Shoal): Promise<Report> {
   meter.mark("before");
   const inside = newTally();
   if (insider) insider.count(inside);
-  const attackers = startAttackers(shoal, options);
+  const attackers = ending.use(startAttackers(shoal, options));
   let counted: Record<string, number> = {};
   await phase(async () => {
     await attackers.ready;
     await Bun.sleep(seconds * 1000);
     counted = await attackers.end();
   });
-  await options.verify?.(shoal);
   await phase(() => Bun.sleep(after * 1000));
   meter.mark("after");
   await quiet.settled();
   if (insider) await insider.settled();
-  meter.end();
-  quiet.end();
-  if (insider) insider.end();
-
   const [one, two, three] = phases.map(({ tally, cpu }) => phaseOf(tally, cpu));
-  const report: Report = {
+  return {
     name: options.name,
     ...{ before: one!, during: two!, after: three! },
     inside: insider ? phaseOf(inside, 0) : undefined,
@@ -129,11 +131,9 @@ async function run(options: AttackOptions, shoal: Shoal): Promise<Report> {
     ...{ rss: meter.rss, kernel: meter.kernel },
     attackers: counted,
   };
-  console.log(lineOf(report));
-  return report;
 }
 
-interface Attackers {
+interface Attackers extends Disposable {
   /** Resolves once they are all there. */
   readonly ready: Promise<void>;
   /** @returns what they counted */
@@ -164,11 +164,12 @@ function startAttackers(shoal: Shoal, { attack, params = {} }: AttackOptions): A
       await child.exited;
       return JSON.parse(text.slice(text.indexOf("{"))) as Record<string, number>;
     },
+    [Symbol.dispose]: () => child.kill("SIGKILL"),
   };
 }
 
 /** Watches memory. */
-class Meter {
+class Meter implements Disposable {
   readonly #pid: number;
   readonly #rss = { before: 0, peak: 0, after: 0 };
   readonly #kernel = { before: 0, peak: 0, after: 0 };
@@ -194,7 +195,7 @@ class Meter {
       when === "peak" ? Math.max(this.#kernel.peak, values.kernel) : values.kernel;
   }
 
-  end(): void {
+  [Symbol.dispose](): void {
     clearInterval(this.#timer);
   }
 }

@@ -1,11 +1,12 @@
 import { frame, Wire, type WireOptions } from "./wire.ts";
 
 /**
- * The process that attacks: `bun attackers.ts <http> <attack> <params as JSON>`. It says "ready" once
- * all attackers are there, goes on until its standard input ends, and then says what it counted.
+ * The process that attacks: `bun attackers.ts <http> <attacks> <params as JSON>`, the attacks with
+ * commas between them. It says "ready" once all attackers are there, goes on until its standard input
+ * ends, and then says what it counted.
  */
 
-const [http = "", name = "", json = "{}"] = Bun.argv.slice(2);
+const [http = "", names = "", json = "{}"] = Bun.argv.slice(2);
 const params = JSON.parse(json) as Record<string, unknown>;
 /** What happened, by its name. */
 const counts: Record<string, number> = {};
@@ -207,7 +208,7 @@ const ATTACKS: Record<string, () => Promise<void>> = {
   /** Takes names for longer than a heartbeat, and breaks off, so that they stay reserved. */
   async names() {
     const wires = await crowd(number("connections", 1100), async (n) => {
-      const wire = await enter(`/names-${n}`, { index: n });
+      const wire = await enter(`/kept-${n}`, { index: n });
       wire.write(nameOf(n));
       return wire;
     });
@@ -256,7 +257,7 @@ const ATTACKS: Record<string, () => Promise<void>> = {
 
   /** Handshakes that never end: one byte a second. */
   async slowloris() {
-    const size = number("connections", 500);
+    const size = 10 * number("connections", 100);
     const wires: Wire[] = [];
     const open = async (n: number) => {
       const wire = await Wire.connect(http, "/", {
@@ -292,7 +293,7 @@ const ATTACKS: Record<string, () => Promise<void>> = {
 };
 
 if (import.meta.main) {
-  await ATTACKS[name]!();
+  await Promise.all(names.split(",").map((name) => ATTACKS[name]!()));
   process.stdout.write("ready\n");
   for await (const _ of Bun.stdin.stream());
   process.stdout.write(JSON.stringify(counts));

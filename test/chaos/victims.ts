@@ -34,7 +34,7 @@ interface Frame {
   success: string;
 }
 
-export class Victims {
+export class Victims implements Disposable {
   /** Connections of theirs that ended, and newcomers who did not get in. */
   disconnected = 0;
   readonly #url: string;
@@ -80,7 +80,7 @@ export class Victims {
     for (; this.#pending.size > 0; this.#expire()) await Bun.sleep(10);
   }
 
-  end(): void {
+  [Symbol.dispose](): void {
     this.#ended = true;
     for (const timer of this.#timers) clearInterval(timer);
     for (const socket of this.#sockets) socket.close();
@@ -153,6 +153,6 @@ export class Victims {
     const waited = Bun.sleep(PATIENCE).then(() => false);
     if (!(await Promise.race([inside, waited]))) this.disconnected++;
     arrivals.push(performance.now() - start);
-    newcomer.end();
+    newcomer[Symbol.dispose]();
   }
 }
