@@ -236,43 +236,55 @@ test.each([BAD, undefined])(
 );
 
 test(
-  "a name stays reserved for a victim whose connection breaks",
+  "names stay reserved for victims whose connections break",
   async () => {
-    let session: unknown;
+    const sessions: unknown[] = [];
+    const victims: Client[] = [];
     await withstands({
       name: "names that are kept",
       attack: "names",
-      params: { from: BAD, connections: 1000 },
+      params: { from: BAD, connections: 1100 },
       seconds: 0,
-      settings: { HEARTBEAT_INTERVAL: "1", SESSION_GRACE: "120", IP_CONNECTION_BURST: "2000" },
+      settings: {
+        ...{ HEARTBEAT_INTERVAL: "1", SESSION_GRACE: "120" },
+        ...{ IP_CONNECTIONS: "0", IP_CONNECTION_RATE: "0" },
+      },
       async prepare(shoal) {
-        const ann = await enter(`${shoal.ws}/names`, victim(1));
-        session = (await identify(ann, "ann")).session;
-        await Bun.sleep(1500);
-        ann.socket.terminate();
-        // Her connection is gone when somebody else is alone in the channel.
-        const bob = await enterAs(`${shoal.ws}/names`, "bob", victim(2));
-        for (let count = 2; count > 1; await Bun.sleep(20)) {
-          bob.say({ type: "presence" });
-          count = (await bob.nextOf("presence")).count as number;
+        for (let n = 0; n < 2; n++) {
+          victims.push(await enter(`${shoal.ws}/names-${n}`, victim(n)));
+          sessions.push((await identify(victims[n]!, `ann${n}`)).session);
         }
-        await bob.close();
+        await Bun.sleep(1500);
+        // One breaks before the attack, the other after it.
+        await vanish(shoal, victims[0]!, "names-0");
       },
       async verify(shoal) {
-        const thief = await enter(`${shoal.ws}/names`, victim(3));
-        expect(await identify(thief, "ann")).toMatchObject({
-          success: "false",
-          code: "name_taken",
-        });
-        const ann = await enter(`${shoal.ws}/names`, victim(1));
-        expect(await identify(ann, "ann", session)).toMatchObject({ success: "true" });
-        await thief.close();
-        await ann.close();
+        await vanish(shoal, victims[1]!, "names-1");
+        for (let n = 0; n < 2; n++) {
+          const thief = await enter(`${shoal.ws}/names-${n}`, victim(9));
+          const stolen = await identify(thief, `ann${n}`);
+          expect(stolen).toMatchObject({ success: "false", code: "name_taken" });
+          const ann = await enter(`${shoal.ws}/names-${n}`, victim(n));
+          expect(await identify(ann, `ann${n}`, sessions[n])).toMatchObject({ success: "true" });
+          await thief.close();
+          await ann.close();
+        }
       },
     });
   },
   TIMEOUT,
 );
+
+/** Breaks off the only connection in a channel, and waits until the server has noticed. */
+async function vanish(shoal: Shoal, client: Client, channel: string): Promise<void> {
+  client.socket.terminate();
+  const witness = await enter(`${shoal.ws}/${channel}`, victim(9));
+  for (let count = 2; count > 1; await Bun.sleep(20)) {
+    witness.say({ type: "presence" });
+    count = (await witness.nextOf("presence")).count as number;
+  }
+  await witness.close();
+}
 
 test(
   "what a victim sends again is posted once",
