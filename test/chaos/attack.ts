@@ -200,7 +200,8 @@ class Meter implements Disposable {
   }
 }
 
-function residentOf(pid: number): number {
+/** @returns bytes */
+export function residentOf(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]) * 1024;
 }

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkFrame } from "../helpers/frames.ts";
+import { randomFrom } from "../helpers/random.ts";
 import { type Shoal, startShoal } from "../helpers/shoal.ts";
 
 /**
@@ -17,17 +18,6 @@ const CLIENTS = 24;
 const CHANNELS = 3;
 const MESSAGES = 12_000;
 const KILLS = 5;
-
-/** A small reproducible random generator (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 interface Item {
   text: string;
