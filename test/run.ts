@@ -39,7 +39,7 @@ const [first = "", ...rest] = Bun.argv.slice(2);
 const fast = first === "--fast";
 const chaos = first === "--chaos";
 const args = fast || chaos ? rest : Bun.argv.slice(2);
-if (chaos && args.length === 0) args.push(CHAOS);
+if (chaos && !args.some((arg) => arg.startsWith("test"))) args.unshift(CHAOS);
 
 /** Whether these tests are going to run, as far as the arguments tell. */
 function selected(tests: readonly string[]): boolean {

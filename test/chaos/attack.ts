@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { setPriority } from "node:os";
 import { join } from "node:path";
+import { cpuSeconds, residentOf, tcpMemory } from "../helpers/process.ts";
 import { type Shoal, startShoal } from "../helpers/shoal.ts";
 import { newTally, type Tally, Victims } from "./victims.ts";
 
@@ -70,7 +70,6 @@ export interface Report {
 
 const ATTACKERS = join(import.meta.dir, "attackers.ts");
 const MB = 1024 * 1024;
-const PAGE = 4096;
 
 /** Runs an attack and prints what was measured. */
 export async function attack(options: AttackOptions): Promise<Report> {
@@ -189,7 +188,7 @@ class Meter implements Disposable {
   }
 
   mark(when: "before" | "peak" | "after"): void {
-    const values = { rss: residentOf(this.#pid) / MB, kernel: (tcpPages() * PAGE) / MB };
+    const values = { rss: residentOf(this.#pid) / MB, kernel: tcpMemory() / MB };
     this.#rss[when] = when === "peak" ? Math.max(this.#rss.peak, values.rss) : values.rss;
     this.#kernel[when] =
       when === "peak" ? Math.max(this.#kernel.peak, values.kernel) : values.kernel;
@@ -198,26 +197,6 @@ class Meter implements Disposable {
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
   }
-}
-
-/** @returns bytes */
-export function residentOf(pid: number): number {
-  const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]) * 1024;
-}
-
-function tcpPages(): number {
-  return Number(/^TCP: .* mem (\d+)$/m.exec(readFileSync("/proc/net/sockstat", "utf8"))![1]);
-}
-
-/** Ticks a second, as Linux has them on every machine that Bun runs on. */
-const TICKS = 100;
-
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
-    .replace(/^.*\) /s, "")
-    .split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / TICKS;
 }
 
 function phaseOf({ sent, refused, lost, delays, arrivals }: Tally, cpu: number): Phase {

@@ -3,9 +3,10 @@ import { connect, type Socket } from "node:net";
 import { sourceOf } from "../bench/load-wire.ts";
 import { enterAs, V1 } from "../helpers/client.ts";
 import { checkFrame } from "../helpers/frames.ts";
+import { residentOf } from "../helpers/process.ts";
 import { handshake } from "../helpers/raw.ts";
 import { type Shoal, startShoal } from "../helpers/shoal.ts";
-import { LONG, residentOf } from "./attack.ts";
+import { LONG } from "./attack.ts";
 import { judge, Mutator } from "./mutate.ts";
 
 /**
