@@ -1,8 +1,12 @@
-/** The files in the current folder from which Bun may read variables. */
-export const ENV_FILES = ["", ".development", ".production", ".test"].flatMap((mode) => [
-  `.env${mode}`,
-  `.env${mode}.local`,
-]);
+/**
+ * The files in the current folder from which Bun may read variables.
+ *
+ * @param mode the variable NODE_ENV
+ */
+export function envFiles(mode: string | undefined): string[] {
+  const modes = mode === "test" ? [".test"] : [".development", ".production"];
+  return ["", ...modes].flatMap((each) => [`.env${each}`, `.env${each}.local`]);
+}
 
 /**
  * Bun ignores a file in UTF-16, which editors and shells on Windows write, without a word.

@@ -2,7 +2,7 @@ import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { version } from "../package.json";
 import { isBadPort, readConfig } from "./config.ts";
-import { ENV_FILES, envFileFault } from "./env-files.ts";
+import { envFileFault, envFiles } from "./env-files.ts";
 import { createLog } from "./log.ts";
 import { createServer, type ServerData, type ShoalServer } from "./server.ts";
 import { SETTINGS } from "./settings.ts";
@@ -103,7 +103,8 @@ function headOf(path: string): Uint8Array {
 }
 
 async function serve(args: string[]): Promise<void> {
-  const faults = ENV_FILES.flatMap((name) => envFileFault(name, headOf(name)) ?? []);
+  const names = envFiles(process.env.NODE_ENV);
+  const faults = names.flatMap((name) => envFileFault(name, headOf(name)) ?? []);
   if (faults.length > 0) return stop(2, ...faults);
   const read = readConfig({ ...process.env, ...readArguments(args) }, isFile);
   if ("faults" in read) return stop(2, ...read.faults);

@@ -132,7 +132,7 @@ async function listen(
     fetch: (request: Request, server: Server<Peer>) =>
       route(request, {
         upgrade: (channel) => edge.upgrade(request, server, channel),
-        refusal: (channel) => edge.refusal(request, channel),
+        refusal: (channel, connects) => edge.refusal(request, server, channel, connects),
       }),
     error(error: unknown) {
       log.error("request failed", { error: describe(error) });

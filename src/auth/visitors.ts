@@ -7,6 +7,7 @@ export interface Visitor {
   /** When its buckets will be full; see bucket.ts. */
   connectsFullAt: number;
   messagesFullAt: number;
+  channelsFullAt: number;
   /** How many connections were refused since that was last reported, and when that was. */
   refused: number;
   reportedAt: number;
@@ -20,6 +21,9 @@ export interface TooMany {
   readonly setting: string;
   /** Seconds until it may. */
   readonly retryAfter: number;
+}
+
+interface Refused {
   /** How many were refused since the last report; 0 if it is too early for one. */
   readonly refused: number;
 }
@@ -32,6 +36,8 @@ export interface VisitorLimits {
   readonly connections: number;
   readonly connects: Rate;
   readonly messages: Rate;
+  /** First messages into channels that have none. */
+  readonly channels: Rate;
 }
 
 /** A connection that closes makes room at any time, so this is only a guess: seconds. */
@@ -43,12 +49,38 @@ export function visitorLimits(config: {
   readonly ipConnectionBurst: number;
   readonly ipMessageRate: number;
   readonly ipMessageBurst: number;
+  readonly ipChannelRate: number;
+  readonly ipChannelBurst: number;
 }): VisitorLimits {
   return {
     connections: config.ipConnections,
     connects: rate(config.ipConnectionRate, config.ipConnectionBurst),
     messages: rate(config.ipMessageRate, config.ipMessageBurst),
+    channels: rate(config.ipChannelRate, config.ipChannelBurst),
   };
+}
+
+/**
+ * One message from a visitor.
+ *
+ * @param begins whether its channel has none yet
+ * @returns the setting that forbids it now, if one does
+ */
+export function spendMessage(
+  visitor: Visitor,
+  begins: boolean,
+  { messages, channels }: VisitorLimits,
+  now: number,
+): "IP_MESSAGE_RATE" | "IP_CHANNEL_RATE" | undefined {
+  const messagesFullAt = take(messages, visitor.messagesFullAt, now);
+  if (messagesFullAt === -1) return "IP_MESSAGE_RATE";
+  if (begins) {
+    const channelsFullAt = take(channels, visitor.channelsFullAt, now);
+    if (channelsFullAt === -1) return "IP_CHANNEL_RATE";
+    visitor.channelsFullAt = channelsFullAt;
+  }
+  visitor.messagesFullAt = messagesFullAt;
+  return undefined;
 }
 
 /** Counts what each address takes. Call {@link Visitors.sweep} about every second. */
@@ -62,22 +94,30 @@ export class Visitors {
   }
 
   /** One more connection; {@link leave} gives it back. */
-  enter(network: string, now: number): Visitor | TooMany {
-    const { connections, connects } = this.#limits;
+  enter(network: string, now: number): Visitor | (TooMany & Refused) {
     const visitor = this.#data.get(network) ?? newVisitor(network);
-    if (connections > 0 && visitor.connections >= connections) {
-      return { setting: "IP_CONNECTIONS", retryAfter: CLOSES_IN, refused: refuse(visitor, now) };
-    }
-    const fullAt = take(connects, visitor.connectsFullAt, now);
-    if (fullAt === -1) {
-      const wait = waitFor(connects, visitor.connectsFullAt, now);
-      const retryAfter = Math.ceil(wait / 1000);
-      return { setting: "IP_CONNECTION_RATE", retryAfter, refused: refuse(visitor, now) };
-    }
-    visitor.connectsFullAt = fullAt;
+    const tooMany = this.#tooMany(visitor, now);
+    if (tooMany !== undefined) return { ...tooMany, refused: refuse(visitor, now) };
+    visitor.connectsFullAt = take(this.#limits.connects, visitor.connectsFullAt, now);
     visitor.connections++;
     this.#data.set(network, visitor);
     return visitor;
+  }
+
+  /** Why one more connection would be refused now, if so. */
+  refusal(network: string, now: number): TooMany | undefined {
+    const visitor = this.#data.get(network);
+    return visitor && this.#tooMany(visitor, now);
+  }
+
+  #tooMany(visitor: Visitor, now: number): TooMany | undefined {
+    const { connections, connects } = this.#limits;
+    if (connections > 0 && visitor.connections >= connections) {
+      return { setting: "IP_CONNECTIONS", retryAfter: CLOSES_IN };
+    }
+    const wait = waitFor(connects, visitor.connectsFullAt, now);
+    if (wait === 0) return undefined;
+    return { setting: "IP_CONNECTION_RATE", retryAfter: Math.ceil(wait / 1000) };
   }
 
   leave(visitor: Visitor): void {
@@ -87,17 +127,16 @@ export class Visitors {
   /** Forgets addresses with no connections and full buckets. */
   sweep(now: number): void {
     for (const [network, visitor] of this.#data) {
-      const { connections, connectsFullAt, messagesFullAt } = visitor;
-      if (connections === 0 && connectsFullAt <= now && messagesFullAt <= now) {
-        this.#data.delete(network);
-      }
+      const { connections, connectsFullAt, messagesFullAt, channelsFullAt } = visitor;
+      const fullAt = Math.max(connectsFullAt, messagesFullAt, channelsFullAt);
+      if (connections === 0 && fullAt <= now) this.#data.delete(network);
     }
   }
 }
 
 function newVisitor(network: string): Visitor {
-  const times = { connectsFullAt: 0, messagesFullAt: 0, reportedAt: -Infinity };
-  return { network, connections: 0, refused: 0, ...times };
+  const buckets = { connectsFullAt: 0, messagesFullAt: 0, channelsFullAt: 0 };
+  return { network, connections: 0, ...buckets, refused: 0, reportedAt: -Infinity };
 }
 
 /** Counts a refusal. @returns how many to report now */

@@ -161,8 +161,10 @@ export type BrokerStatus =
 /** What every broker of one process is opened with. */
 export interface BrokerOptions {
   readonly rules: BrokerRules;
-  /** Milliseconds since the epoch. It may step back. */
+  /** Milliseconds on a clock that never steps back: how long things are kept. */
   readonly clock: () => number;
+  /** Milliseconds since the epoch, which may step: the ids and timestamps of messages. */
+  readonly date: () => number;
   readonly events: BrokerEvents;
 }
 
@@ -183,7 +185,12 @@ export interface BrokerRules {
   };
 }
 
-/** The id after `prev`: the time in microseconds, or the next number if the clock is not past it. */
-export function nextId(prev: number, now: number): number {
-  return Math.max(prev + 1, now * 1000);
+/**
+ * Gives a draft its place after `prev`. Its id is the time in microseconds, or the next number while
+ * the time is not past `prev`.
+ * @param now milliseconds since the epoch
+ */
+export function messageAfter(prev: number, now: number, { text, user }: Draft): Message {
+  const id = Math.max(prev + 1, now * 1000);
+  return { id, prev, timestamp: Math.floor(now / 1000), text, user };
 }

@@ -22,7 +22,8 @@ export async function openBroker(
   events: BrokerEvents,
   log: Log,
 ): Promise<Broker> {
-  const options = { rules: rulesOf(config), clock: Date.now, events, log };
+  const clocks = { clock: () => performance.now(), date: Date.now };
+  const options = { rules: rulesOf(config), ...clocks, events, log };
   return config.database === ""
     ? openMemory(data, options)
     : openSqlite(data, config.database, options);

@@ -28,6 +28,8 @@ export interface StateEvent {
   retryAt?: number;
   /** Why there is no connection: the server is "stopping", or it was "lost" or never made. */
   reason?: "stopping" | "lost";
+  /** What the server says to a connection that it refuses: a sentence for people. */
+  detail?: string;
   /** Whether the server only speaks the plain protocol: no ids, no acks, no history. */
   plain: boolean;
 }

@@ -9,7 +9,10 @@ export interface LinkOptions {
   readonly random: () => number;
   readonly onFrame: (frame: ServerFrame) => void;
   /** There is no connection: one is being made, or the next attempt is due later. */
-  readonly onState: (state: LinkState, more?: Pick<StateEvent, "retryAt" | "reason">) => void;
+  readonly onState: (
+    state: LinkState,
+    more?: Pick<StateEvent, "retryAt" | "reason" | "detail">,
+  ) => void;
 }
 
 export type LinkState = "connecting" | "waiting" | "offline";
@@ -140,6 +143,23 @@ export class Link {
       if (!this.#offering) return this.open();
     }
     this.#retry();
+    // A proxy or the network may fail as well, and then nobody has a reason to give.
+    if (!this.#opened) this.#askWhy().catch(() => {});
+  }
+
+  /** A WebSocket does not tell why its handshake was refused, but the same address does. */
+  async #askWhy(): Promise<void> {
+    const { signal } = this.#end;
+    const timer = this.#retryTimer;
+    const url = String(this.#options.url).replace("ws", "http");
+    const answer = await fetch(url, { headers: { accept: "text/plain" }, signal });
+    const isSentence = answer.headers.get("content-type")?.startsWith("text/plain");
+    // 426: now a connection would be possible.
+    if (!isSentence || answer.status === 426) return;
+    const detail = (await answer.text()).trim();
+    if (this.#socket !== undefined || this.#retryTimer !== timer || signal.aborted) return;
+    const seconds = Number(answer.headers.get("retry-after"));
+    this.#wait(seconds * 1000 + backoff(this.#tries, this.#options.random), detail);
   }
 
   /** Forgets the connection, and whatever still arrives from it. */
@@ -155,12 +175,17 @@ export class Link {
   }
 
   #retry(): void {
-    const { random, onState } = this.#options;
-    const wait = backoff(this.#tries++, random);
-    this.#retryTimer = setTimeout(this.open, wait);
-    onState(isOffline() ? "offline" : "waiting", {
-      retryAt: Date.now() + wait,
+    this.#wait(backoff(this.#tries++, this.#options.random));
+  }
+
+  /** @param detail why the server refuses a connection, if it said so */
+  #wait(milliseconds: number, detail?: string): void {
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = setTimeout(this.open, milliseconds);
+    this.#options.onState(isOffline() ? "offline" : "waiting", {
+      retryAt: Date.now() + milliseconds,
       reason: this.#stopping ? "stopping" : "lost",
+      ...(detail && { detail }),
     });
   }
 

@@ -1,8 +1,9 @@
 import type { Sessions } from "../auth/sessions.ts";
+import { spendMessage, type VisitorLimits } from "../auth/visitors.ts";
 import type { HistoryQuery } from "../broker/broker.ts";
 import type { Connection } from "../node/state.ts";
 import { type Rate, take } from "../protocol/bucket.ts";
-import { CLOSE, type Close, type ErrorCode } from "../protocol/codes.ts";
+import { ADDRESS_LIMITS, CLOSE, type Close, type ErrorCode } from "../protocol/codes.ts";
 import { type Decoded, decode } from "../protocol/decode.ts";
 import { errorFrame, IDENTITY_REFUSED, identityRefusedV1 } from "../protocol/encode.ts";
 import type { Command } from "../protocol/inbound.ts";
@@ -30,8 +31,7 @@ export interface Rules {
   readonly textLimit: number;
   readonly frames: Rate;
   readonly heartbeats: Rate;
-  /** Messages from one address. */
-  readonly messages: Rate;
+  readonly visitors: VisitorLimits;
   readonly sessions: Sessions;
 }
 
@@ -91,10 +91,10 @@ const VISIBLE = /[^\s\p{Default_Ignorable_Code_Point}]/u;
 
 /** @param literal the text as a JSON string literal, if the frame had it in that form */
 function say(
-  { name, visitor }: Connection,
+  { name, visitor, channel }: Connection,
   text: string,
   now: number,
-  { textLimit, messages }: Rules,
+  { textLimit, visitors }: Rules,
   literal?: string,
   ref?: string,
 ): Outcome {
@@ -102,10 +102,9 @@ function say(
   if (!fits(text, textLimit)) return error("text_too_long", ref);
   if (!VISIBLE.test(text)) return error("text_blank", ref);
   if (visitor !== undefined) {
-    const fullAt = take(messages, visitor.messagesFullAt, now);
+    const limit = spendMessage(visitor, channel.told === 0, visitors, now);
     // Others at the address may have sent too much, so this does not count as flooding.
-    if (fullAt === -1) return error("rate_limited", ref);
-    visitor.messagesFullAt = fullAt;
+    if (limit !== undefined) return error("rate_limited", ref, ADDRESS_LIMITS[limit]);
   }
   return { do: "publish", text: literal ?? JSON.stringify(text), ref };
 }
@@ -155,8 +154,8 @@ function reject(connection: Connection, command: Decoded | undefined, code: Erro
   return command.identity === true ? identityRefused(connection, code) : error(code, command.ref);
 }
 
-function error(code: ErrorCode, ref?: string): Outcome {
-  return { do: "reply", frame: errorFrame(code, ref) };
+function error(code: ErrorCode, ref?: string, message?: string): Outcome {
+  return { do: "reply", frame: errorFrame(code, ref, message) };
 }
 
 function identityRefused(connection: Connection, code: ErrorCode): Outcome {

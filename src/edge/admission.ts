@@ -1,7 +1,13 @@
 import { addressOf, clientOf, isIn, isPrivate, networkOf } from "../auth/address.ts";
 import { hasChannel } from "../auth/channels.ts";
 import { allowsHost, allowsOrigin } from "../auth/origins.ts";
-import { type Visitor, visitorLimits, Visitors, type VisitorsData } from "../auth/visitors.ts";
+import {
+  type TooMany,
+  type Visitor,
+  visitorLimits,
+  Visitors,
+  type VisitorsData,
+} from "../auth/visitors.ts";
 import type { Config } from "../config.ts";
 import { badHost, badOrigin, noChannel, stopping, tooMany } from "../http/answers.ts";
 import type { Log } from "../log.ts";
@@ -47,18 +53,31 @@ export class Admission {
     if (this.#draining) return stopping();
     const offers = request.headers.get("sec-websocket-protocol") ?? "";
     const v1 = offers.split(",").some((offer) => offer.trim() === SUBPROTOCOL);
-    const { trustedProxies, proxyHeader } = this.#config;
-    const address = clientOf(peer, request.headers, trustedProxies, proxyHeader);
-    if (address === undefined || isPrivate(address)) {
+    const address = this.#limited(request, peer);
+    if (address === undefined) {
       this.#warnOfProxy(request, peer);
       return { channel, v1, visitor: undefined };
     }
     const visitor = this.#visitors.enter(networkOf(address), now);
     if (!("setting" in visitor)) return { channel, v1, visitor };
-    const { setting, retryAfter, refused } = visitor;
+    const { setting, refused } = visitor;
     if (refused > 0) this.#log.info("connections refused", { address, setting, refused });
-    const sentence = `Too many connections from your address (${setting}). Try again in a moment.`;
-    return tooMany(429, sentence, retryAfter);
+    return tooManyFrom(visitor);
+  }
+
+  /** What {@link admit} would answer now, if that is a refusal. Nothing is counted. */
+  preview(
+    request: Request,
+    channel: string,
+    peer: string | undefined,
+    now: number,
+  ): Response | undefined {
+    const refusal = this.refusal(request, channel);
+    if (refusal !== undefined) return refusal;
+    if (this.#draining) return stopping();
+    const address = this.#limited(request, peer);
+    const limit = address && this.#visitors.refusal(networkOf(address), now);
+    return limit ? tooManyFrom(limit) : undefined;
   }
 
   /** The refusal that applies to every address, if any. */
@@ -86,6 +105,13 @@ export class Admission {
     this.#draining = true;
   }
 
+  /** The client's address; undefined if it has no limits. */
+  #limited({ headers }: Request, peer: string | undefined): string | undefined {
+    const { trustedProxies, proxyHeader } = this.#config;
+    const address = clientOf(peer, headers, trustedProxies, proxyHeader);
+    return address === undefined || isPrivate(address) ? undefined : address;
+  }
+
   /** A proxy that nobody declared makes all its clients one private address, which has no limits. */
   #warnOfProxy({ headers }: Request, peer: string | undefined): void {
     const header = FORWARDING.find((name) => headers.has(name));
@@ -96,4 +122,9 @@ export class Admission {
     const advice = "set TRUSTED_PROXIES, and PROXY_HEADER if needed, so that addresses have limits";
     this.#log.warn("a private address sends a forwarding header", { header, advice });
   }
+}
+
+function tooManyFrom({ setting, retryAfter }: TooMany): Response {
+  const sentence = `Too many connections from your address (${setting}). Try again in a moment.`;
+  return tooMany(429, sentence, retryAfter);
 }

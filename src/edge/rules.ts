@@ -1,4 +1,5 @@
 import type { Sessions } from "../auth/sessions.ts";
+import { visitorLimits } from "../auth/visitors.ts";
 import type { Rules } from "../commands/decide.ts";
 import type { Config } from "../config.ts";
 import { rate } from "../protocol/bucket.ts";
@@ -13,7 +14,7 @@ export function rulesOf(config: Config, sessions: Sessions): Rules {
     textLimit: config.textLimit,
     frames: rate(config.messageRate, config.messageBurst),
     heartbeats: rate(HEARTBEATS.rate, HEARTBEATS.burst),
-    messages: rate(config.ipMessageRate, config.ipMessageBurst),
+    visitors: visitorLimits(config),
     sessions,
   };
 }

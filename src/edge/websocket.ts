@@ -143,9 +143,16 @@ export class WebSocketEdge {
     return badHandshake();
   }
 
-  /** Why a request may not read this channel, if so. */
-  refusal(request: Request, channel: string): Response | undefined {
-    return this.#admission.refusal(request, channel);
+  /** Why a request may not read this channel or, with `connects`, could not connect now, if so. */
+  refusal(
+    request: Request,
+    server: Server<Peer>,
+    channel: string,
+    connects: boolean,
+  ): Response | undefined {
+    if (!connects) return this.#admission.refusal(request, channel);
+    const from = server.requestIP(request)?.address;
+    return this.#admission.preview(request, channel, from, this.#parts.clock());
   }
 
   /** Forgets what is no longer needed. Call it about every second. */
@@ -188,9 +195,10 @@ export class WebSocketEdge {
     log.debug("connection opened", { channel: peer.channel.id });
     data.arriving.add(peer);
     this.#turns.hold(peer, (answered) => {
-      broker.join(peer.channel.id, (last) =>
+      broker.join(peer.channel.id, (last, silent) =>
         answered(() => {
           data.arriving.delete(peer);
+          if (!silent) peer.channel.told = last;
           if (!peer.closed) this.#enter(peer, last);
         }),
       );

@@ -56,7 +56,12 @@ export function badMethod(): Response {
 
 /** For a client that may not connect now. @param retryAfter in seconds */
 export function tooMany(status: 429 | 503, text: string, retryAfter: number): Response {
-  return sentence(status, text, { "Retry-After": String(retryAfter) });
+  return sentence(status, text, {
+    "Retry-After": String(retryAfter),
+    // A page of another site whose connection failed may read why.
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "Retry-After",
+  });
 }
 
 export function badOrigin(origin: string): Response {

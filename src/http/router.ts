@@ -9,8 +9,8 @@ import { createPageFiles, type PageFiles } from "./page.ts";
 export interface Entrance {
   /** Upgrades the request to a connection of the channel, or gives the answer that refuses it. */
   upgrade(channel: string): Response | undefined;
-  /** Why the request may not even read there, if so. */
-  refusal(channel: string): Response | undefined;
+  /** Why the request may not even read there or, with `connects`, could not connect now, if so. */
+  refusal(channel: string, connects: boolean): Response | undefined;
 }
 
 export type Route = (
@@ -43,10 +43,12 @@ export function createRouter(status: () => BrokerStatus): Route {
     const channel = channelOfPath(url.pathname);
     if ("fault" in channel) return badPath(channel.fault);
     if (upgrades) return entrance.upgrade(channel.id);
-    const refusal = entrance.refusal(channel.id);
+    const page = reads && wantsPage(request);
+    // Browsers hide why a handshake failed, so the page asks for it with a request of its own.
+    const refusal = entrance.refusal(channel.id, !page);
     if (refusal !== undefined) return refusal;
     if (!reads) return badMethod();
-    return wantsPage(request) ? files.page(request) : upgradeRequired(request, url);
+    return page ? files.page(request) : upgradeRequired(request, url);
   };
 }
 

@@ -28,7 +28,7 @@ export interface Group {
 export interface Channel {
   readonly id: string;
   readonly groups: Group[];
-  /** The id of the last message that this node has told in it; 0 before any. */
+  /** The id of the last message that this node has heard of in it; 0 before any. */
   told: number;
   /** Listeners that are in it or on their way in; it is forgotten with the last one. */
   held: number;

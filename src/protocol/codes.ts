@@ -18,7 +18,8 @@ export const ERRORS = {
   text_blank: 'This "text" has nothing visible in it.',
   text_too_long: TEXT_TOO_LONG,
   not_identified: 'Take a name first: {"type":"identity","user":"your name"}.',
-  rate_limited: "Too many frames in a short time. Wait a moment, then send more slowly.",
+  rate_limited:
+    "Too many frames in a short time (MESSAGE_RATE). Wait a moment, then send more slowly.",
   ref_reused: 'This "ref" was already used for a different text. Use a new one for each message.',
   busy: "The server is still busy with what you asked for before. Ask again in a moment.",
   unavailable:
@@ -32,6 +33,14 @@ export const ERRORS = {
 } as const;
 
 export type ErrorCode = keyof typeof ERRORS;
+
+/** What `rate_limited` says where a limit on the address was hit, by its setting. */
+export const ADDRESS_LIMITS = {
+  IP_MESSAGE_RATE:
+    "Too many messages from your address in a short time (IP_MESSAGE_RATE). Wait a moment.",
+  IP_CHANNEL_RATE:
+    "Too many channels were begun from your address in a short time (IP_CHANNEL_RATE). Wait a moment.",
+} as const;
 
 /** After these, the same frame may succeed later. After all others, change it first. */
 export const RETRY_LATER: ReadonlySet<string> = new Set<ErrorCode>([

@@ -10,16 +10,18 @@ import { ERRORS, type ErrorCode } from "./codes.ts";
  * `text` and `user` are JSON string literals, quotes included: encoded once, however often sent.
  */
 export interface Message {
-  /** Microseconds since the epoch, strictly rising within a channel, below 2^53. */
+  /** Microseconds since the epoch, adjusted to rise strictly within a channel; below 2^53. */
   readonly id: number;
   /** The id before it in its channel; 0 if there is none. */
   readonly prev: number;
+  /** When it was said: whole seconds since the epoch. The id may be ahead of it. */
+  readonly timestamp: number;
   readonly text: string;
   readonly user: string;
 }
 
-function plainFields({ id, text, user }: Message): string {
-  return `"text":${text},"timestamp":${Math.floor(id / 1e6)},"user":${user}`;
+function plainFields({ timestamp, text, user }: Message): string {
+  return `"text":${text},"timestamp":${timestamp},"user":${user}`;
 }
 
 function v1Fields(message: Message): string {
@@ -72,9 +74,12 @@ export function identityRefusedV1(code: ErrorCode): string {
   return JSON.stringify({ type: "identity", success: "false", code, message: ERRORS[code] });
 }
 
-/** @param ref of the message that was rejected, if it had one */
-export function errorFrame(code: ErrorCode, ref?: string): string {
-  return JSON.stringify({ type: "error", code, message: ERRORS[code], ref });
+/**
+ * @param ref of the message that was rejected, if it had one
+ * @param message a sentence for people
+ */
+export function errorFrame(code: ErrorCode, ref?: string, message: string = ERRORS[code]): string {
+  return JSON.stringify({ type: "error", code, message, ref });
 }
 
 export function ackFrame(ref: string, id: number): string {

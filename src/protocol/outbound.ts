@@ -40,7 +40,7 @@ const limits = exact(
 );
 const plainFields = {
   text: Type.String(),
-  timestamp: Type.Integer({ description: "Unix time in seconds." }),
+  timestamp: Type.Integer({ description: "When it was said: Unix time in seconds." }),
   user: Type.String(),
 };
 const fields = { ...plainFields, id: Id, prev: Id };

@@ -34,7 +34,7 @@ class Pipe {
   readonly #chat: Chat;
   readonly #ended = Promise.withResolvers<number>();
   readonly #entered = Promise.withResolvers<void>();
-  /** Why the last connection failed: ": " and the reason, if Bun says so. */
+  /** Why the last connection failed: ": " and the reason, if the server or Bun says so. */
   #why = "";
   #status = 0;
   #reading = true;
@@ -80,7 +80,8 @@ class Pipe {
     chat.on("state", (event) => this.#onState(event));
   }
 
-  #onState({ state }: StateEvent): void {
+  #onState({ state, detail }: StateEvent): void {
+    if (detail !== undefined) this.#why = `: ${detail}`;
     this.#watch();
     if (state !== "open") return;
     this.#connected = true;
@@ -99,7 +100,7 @@ class Pipe {
       this.#timer = undefined;
     } else if (!this.#connected || !this.#reading) {
       this.#timer ??= setTimeout(() => {
-        this.#fail(`Cannot connect to ${this.#options.url.href}${this.#why}.`);
+        this.#fail(`Cannot connect to ${this.#options.url.href}${this.#why.replace(/\.$/, "")}.`);
       }, this.#options.patience ?? PATIENCE);
     }
   }

@@ -117,7 +117,7 @@ class Screen {
     this.#prompt.print(screenLine(message, this.#options.colours));
   }
 
-  #onState({ state, reason, retryAt }: StateEvent): void {
+  #onState({ state, reason, detail, retryAt }: StateEvent): void {
     // An attempt leaves the last sentence in place.
     if (state === "connecting") return;
     this.#prompt.countDown(retryAt);
@@ -125,7 +125,7 @@ class Screen {
     if (state === "offline") sentence = "This device is offline. Waiting for the network...";
     if (state === "waiting") {
       const cause = reason === "stopping" ? "The server is restarting." : "There is no connection.";
-      sentence = `${cause} Reconnecting...`;
+      sentence = `${detail ?? cause} Reconnecting...`;
     }
     if (state === "closed" || sentence === this.#status) return;
     this.#status = sentence;

@@ -77,9 +77,19 @@ export function undirected(text: string): string {
 /** A text of more lines than MOST is shown with HEAD of them at first. */
 const MOST = 25;
 const HEAD = 20;
+/** A line of about this many characters fits on a wide screen. */
+const WIDTH = 100;
 
 /** The first lines of a text that has too many; undefined if all are shown. */
 export function headOf(text: string): string | undefined {
-  const lines = text.split(/[\n\u2028\u2029]/);
-  return lines.length > MOST ? lines.slice(0, HEAD).join("\n") : undefined;
+  let lines = 0;
+  let head = "";
+  for (const line of text.split(/[\n\u2028\u2029]/)) {
+    const fits = line.slice(0, Math.max(0, HEAD - lines) * WIDTH);
+    // The cut is between words: half a link would lead elsewhere.
+    if (lines < HEAD) head += `${fits === line ? line : fits.replace(/(\s)\S*$/, "$1")}\n`;
+    lines += Math.max(1, Math.ceil(line.length / WIDTH));
+    if (lines > MOST) return head.slice(0, -1);
+  }
+  return undefined;
 }

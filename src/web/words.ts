@@ -54,6 +54,8 @@ export interface Connection {
   /** When the next attempt is due, in milliseconds since the epoch. */
   readonly retryAt?: number | undefined;
   readonly reason?: "stopping" | "lost" | undefined;
+  /** Why the server refuses a connection, if it said so. */
+  readonly detail?: string | undefined;
 }
 
 /** One word for the header. */
@@ -69,11 +71,11 @@ export function stateWord({ state }: Connection): string {
 }
 
 /** A sentence, if the word does not say enough; otherwise empty. */
-export function stateSentence({ state, retryAt, reason }: Connection, now: number): string {
+export function stateSentence({ state, retryAt, reason, detail }: Connection, now: number): string {
   if (state === "offline") return "This device is offline. Messages are sent when it is back.";
   if (state === "closed") return "This tab is disconnected. Reload it to reconnect.";
   if (state !== "waiting") return "";
-  const why = reason === "stopping" ? "The server is restarting." : "The connection was lost.";
+  const lost = reason === "stopping" ? "The server is restarting." : "The connection was lost.";
   const seconds = retryAt === undefined ? 0 : Math.ceil((retryAt - now) / 1000);
-  return `${why} Reconnecting ${seconds > 0 ? `in ${seconds} s` : "now"}.`;
+  return `${detail ?? lost} Reconnecting ${seconds > 0 ? `in ${seconds} s` : "now"}.`;
 }

@@ -53,7 +53,7 @@ function serve(channels: number, v1: boolean): Served {
     names: { grace: 30_000, heldFor: 30_000 },
   };
   const data = createMemoryData(new Uint8Array(32), 0);
-  const broker = new MemoryBroker(data, { rules, clock: Date.now, events: node.events });
+  const broker = new MemoryBroker(data, { rules, clock, date: Date.now, events: node.events });
   const audiences = socketAudiences(publish);
   const edgeData = createEdgeData(config, clock());
   const edge = new WebSocketEdge({

@@ -1,3 +1,4 @@
+import { clockContract } from "./clock.ts";
 import { historyContract } from "./history.ts";
 import { messagesContract } from "./messages.ts";
 import { namesContract } from "./names.ts";
@@ -11,4 +12,5 @@ export function brokerContract(kind: string, open: OpenStore): void {
   historyContract(harness);
   namesContract(harness);
   orderContract(harness);
+  clockContract(harness);
 }

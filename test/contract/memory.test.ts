@@ -1,18 +1,25 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
 import type { BrokerRules } from "../../src/broker/broker.ts";
 import { createHistoryData, History } from "../../src/broker/memory/history.ts";
 import { createMemoryData, MemoryBroker } from "../../src/broker/memory/memory.ts";
-import { createRefsData, hashOf, Refs } from "../../src/broker/memory/refs.ts";
+import {
+  createRefsData,
+  hashOf,
+  MAX_POSTS,
+  Refs,
+  REMEMBERED,
+} from "../../src/broker/memory/refs.ts";
 import { brokerContract } from "./broker.ts";
-import { asked, type Heard, recorder, RULES, type Store } from "./port.ts";
+import { asked, clocksOf, type Heard, recorder, RULES, START, type Store } from "./port.ts";
 
 function open(rules: BrokerRules): Store & { readonly raw: MemoryBroker } {
   const heard: Heard[] = [];
-  const clock = () => store.now;
   const data = createMemoryData(new Uint8Array(32), 0);
-  const raw = new MemoryBroker(data, { rules, clock, events: recorder(heard) });
+  const raw = new MemoryBroker(data, { rules, ...clocksOf(() => store), events: recorder(heard) });
   const broker = asked(raw);
-  const store = { now: 0, node: () => ({ broker, heard }), close: async () => {}, raw };
+  const node = () => ({ broker, heard });
+  const store = { now: START, skew: 0, node, close: async () => {}, raw };
   return store;
 }
 
@@ -40,24 +47,87 @@ test("memory: the hash of a text is the same in every version, since databases h
   expect(hashOf('"hi"')).toBe(0x8c11a1d10f8eb1d7n);
 });
 
-test("memory: refs are remembered for at least 50,000 posts, and at most 100,000", () => {
-  const refs = new Refs(createRefsData(), () => 1_000);
+describe("memory: refs", () => {
   const post = (n: number) => ({ channel: "a", session: "s", ref: `${n}`, hash: BigInt(n) });
-  for (let n = 0; n < 150_000; n++) refs.note({ ...post(n), id: 1_000_000 + n });
-  const known = Array.from({ length: 150_000 }, (_, n) => refs.find(post(n)) !== undefined);
-  const first = known.indexOf(true);
-  expect(150_000 - first).toBeGreaterThanOrEqual(50_000);
-  expect(150_000 - first).toBeLessThanOrEqual(100_000);
-  expect(known.slice(first)).not.toContain(false);
+  /** Whether each of the first posts is known. */
+  const known = (refs: Refs, count: number) =>
+    Array.from({ length: count }, (_, n) => refs.find(post(n)) !== undefined);
+
+  test("are remembered for the last 100,000 posts", () => {
+    const data = createRefsData();
+    const refs = new Refs(data, () => 1_000);
+    for (let n = 0; n < 150_000; n++) refs.note({ ...post(n), id: n + 1 }, `${n % 1000}`);
+    const first = known(refs, 150_000).indexOf(true);
+    expect(first).toBe(50_000);
+    expect(known(refs, 150_000).lastIndexOf(false)).toBe(first - 1);
+    expect(data.shares.byNetwork.size).toBe(1000);
+  });
+
+  test("of one network cannot crowd out those of another", () => {
+    let now = 0;
+    const data = createRefsData();
+    const refs = new Refs(data, () => now);
+    const victim = 0;
+    refs.note({ ...post(victim), id: 1 }, "victim");
+    for (let n = 1; n <= MAX_POSTS; n++) refs.note({ ...post(n), id: n + 1 }, "attacker");
+    for (let n = 0; n < 20_600; n++) {
+      refs.note({ ...post(MAX_POSTS + 1 + n), id: n + 1 }, n % 2 === 0 ? "attacker" : undefined);
+    }
+    expect(data.posts.size).toBe(MAX_POSTS);
+    expect(refs.find(post(victim))).toBe(1);
+    now = REMEMBERED;
+    refs.expire();
+    expect(data).toEqual(createRefsData());
+  });
+
+  test("are the same from another network, and are noted again once they are forgotten", () => {
+    let now = 0;
+    const data = createRefsData();
+    const refs = new Refs(data, () => now);
+    refs.note({ ...post(1), id: 1 }, "home");
+    expect(refs.find(post(1))).toBe(1);
+    now = REMEMBERED;
+    expect(refs.find(post(1))).toBeUndefined();
+    refs.note({ ...post(1), id: 2 }, "away");
+    expect([...data.shares.byNetwork.keys()]).toEqual(["away"]);
+    refs.undo(post(1));
+    expect(data).toEqual(createRefsData());
+  });
+
+  test("and their shares agree, in any order of steps", () => {
+    const step = fc.record({
+      does: fc.constantFrom("note", "undo", "expire"),
+      n: fc.nat(8),
+      network: fc.constantFrom(undefined, "a", "b"),
+      wait: fc.nat(REMEMBERED / 2),
+    });
+    fc.assert(
+      fc.property(fc.array(step), (steps) => {
+        let now = 0;
+        const data = createRefsData();
+        const refs = new Refs(data, () => now);
+        for (const { does, n, network, wait } of steps) {
+          now += wait;
+          if (does === "undo") refs.undo(post(n));
+          else if (does === "expire") refs.expire();
+          else if (refs.find(post(n)) === undefined) refs.note({ ...post(n), id: n }, network);
+          const sizes = [...data.shares.byNetwork.values()].map(({ size }) => size);
+          expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(data.posts.size);
+          const times = [...data.posts.values()].map(({ value }) => value.at);
+          expect(times).toEqual(times.toSorted((one, other) => one - other));
+        }
+      }),
+    );
+  });
 });
 
 test("memory: short of it, channels in which nothing was said go before any message", () => {
   const rules = { ...RULES, history: { limit: 10, ttl: 1e6, memory: 2_000 } };
-  const history = new History(createHistoryData(0), { rules, clock: () => 1 });
+  const history = new History(createHistoryData(0), { rules, clock: () => 1, date: () => 1 });
   history.occupy("a");
   history.vacate("a");
   // As when its last member left while the message was on its way to a store.
-  history.append("a", { id: 1, prev: 0, text: '"hi"', user: '"ann"' });
+  history.append("a", { id: 1, prev: 0, timestamp: 0, text: '"hi"', user: '"ann"' });
   for (let n = 0; n < 20; n++) {
     history.occupy(`silent ${n}`);
     history.vacate(`silent ${n}`);
@@ -68,10 +138,16 @@ test("memory: short of it, channels in which nothing was said go before any mess
 test("memory: what is restored ends with the last message, however little memory there is", () => {
   const rules = { ...RULES, history: { limit: 10, ttl: 1e6, memory: 0 } };
   const texts = ["1", `"${"x".repeat(2000)}"`, "3"];
-  const messages = texts.map((text, n) => ({ id: n + 1, prev: n, text, user: '"ann"' }));
+  const messages = texts.map((text, n) => ({
+    id: n + 1,
+    prev: n,
+    timestamp: 0,
+    text,
+    user: '"ann"',
+  }));
   for (let memory = 0; memory < 10_000; memory += 200) {
     rules.history.memory = memory;
-    const history = new History(createHistoryData(0), { rules, clock: () => 1 });
+    const history = new History(createHistoryData(0), { rules, clock: () => 1, date: () => 1 });
     history.restore("a", 3, messages);
     expect(history.last("a")).toBe(3);
     expect(history.page("a", { after: 3, limit: 10 }).gap).toBe(false);

@@ -8,7 +8,7 @@ export function messagesContract(harness: Harness): void {
       expect(await broker.join("a")).toBe(0);
       const ids: unknown[] = [];
       for (const step of [0, 0, 5, -60_000, 0, 120_000]) {
-        harness.store.now += step;
+        harness.store.skew += step;
         ids.push(await broker.publish("a", draft("hi")));
       }
       const first = START * 1000;
@@ -23,7 +23,13 @@ export function messagesContract(harness: Harness): void {
       const heard = messages({ broker, ...node });
       expect(heard.map(({ id }) => id)).toEqual(ids as number[]);
       expect(heard.map(({ prev }) => prev)).toEqual([0, ...(ids.slice(0, -1) as number[])]);
-      expect(heard[0]).toEqual({ id: first, prev: 0, text: '"hi"', user: '"ann"' });
+      expect(heard[0]).toEqual({
+        id: first,
+        prev: 0,
+        timestamp: START / 1000,
+        text: '"hi"',
+        user: '"ann"',
+      });
       expect(Math.max(...(ids as number[]))).toBeLessThan(2 ** 53);
       expect(await broker.join("a")).toBe(ids.at(-1) as number);
     });

@@ -156,6 +156,34 @@ export function namesContract(harness: Harness): void {
       expect((await broker.roster("a")).named).toBe(1000);
     });
 
+    test("of one network that fill all places cost nobody else a name", async () => {
+      const { broker, heard } = await two();
+      const hold = (key: string) =>
+        broker.claim("a", {
+          holder: holderOf(key),
+          name: name(key),
+          held: undefined,
+          session: key,
+        });
+      const breakOff = (key: string, network?: string) =>
+        broker.release("a", { holder: holderOf(key), key, keep: true, network });
+      const holders = new Map<string, object>();
+      const holderOf = (key: string) => holders.getOrInsertComputed(key, () => ({}));
+      const many = Array.from({ length: 1100 }, (_, n) => `n${n}`);
+      await Promise.all([hold("ann"), hold("bob"), ...many.map(hold)]);
+      harness.store.now += 10_000;
+      await breakOff("ann", "victim");
+      await Promise.all(many.map((key) => breakOff(key, "attacker")));
+      heard.length = 0;
+      await breakOff("bob", "newcomer");
+      expect(heard).toEqual([
+        { is: "presence", channel: "a", change: { count: 2, left: ["n101"] } },
+      ]);
+      expect((await broker.roster("a")).names!.toSorted()).toEqual(
+        ["ann", "bob", ...many.slice(102)].toSorted(),
+      );
+    });
+
     test("and counts, as told by changes, always match the roster", async () => {
       const step = fc.record({
         who: fc.nat(3),

@@ -2,6 +2,7 @@ import { afterEach } from "bun:test";
 import type {
   Broker,
   BrokerEvents,
+  BrokerOptions,
   BrokerRules,
   Claim,
   Draft,
@@ -72,12 +73,24 @@ export function asked(raw: Broker): AskedBroker {
 export interface Store {
   /** A node on this store; a broker of one process is the same node each time. */
   node(): Node;
-  /** Milliseconds since the epoch, for all nodes. */
+  /** What time it is: milliseconds since the epoch, for all nodes. */
   now: number;
+  /** How far their date is ahead of it, in milliseconds. */
+  skew: number;
   close(): Promise<void>;
 }
 
+/** The clocks of a store's nodes. The one that never steps back starts whenever a store is opened. */
+export function clocksOf(
+  store: () => Pick<Store, "now" | "skew">,
+  opened = START,
+): Pick<BrokerOptions, "clock" | "date"> {
+  return { clock: () => store().now - opened, date: () => store().now + store().skew };
+}
+
 export type OpenStore = (rules: BrokerRules) => Promise<Store>;
+
+export const START = 1_700_000_000_000;
 
 export const RULES: BrokerRules = {
   history: { limit: 100, ttl: 60_000, memory: 1_000_000 },
@@ -99,8 +112,6 @@ export function messages({ heard }: Node, channel = "a"): Message[] {
     one.is === "message" && one.channel === channel ? one.message : [],
   );
 }
-
-export const START = 1_700_000_000_000;
 
 export function draft(text: string, session?: string, ref?: string) {
   return { holder: {}, text: JSON.stringify(text), user: '"ann"', session, ref };
@@ -133,7 +144,6 @@ export function harnessOf(kind: string, open: OpenStore): Harness {
     },
     async start(rules = {}) {
       store = await open({ ...RULES, ...rules });
-      store.now = START;
       return Object.assign(store, store.node());
     },
   };

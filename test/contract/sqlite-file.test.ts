@@ -28,7 +28,8 @@ async function openBroker(path = newFile()) {
   const lines: string[] = [];
   const write = (line: string) => lines.push(line);
   const log = createLog({ level: "info", readable: true, write, clock: () => new Date() });
-  const options = { rules: RULES, clock: Date.now, events: recorder([]), log };
+  const clocks = { clock: () => performance.now(), date: Date.now };
+  const options = { rules: RULES, ...clocks, events: recorder([]), log };
   const raw = await openSqlite({}, path, options);
   const broker = asked(raw);
   const lastId = () => broker.join("a");

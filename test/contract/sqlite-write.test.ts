@@ -15,7 +15,7 @@ let files = 0;
 
 /** A new database, in whose place `fail` runs each statement that begins or ends a transaction. */
 function failing(fail: (sql: string, run: () => void) => void): OpenDatabase {
-  const opened = open(join(folder, `${files++}.sqlite`));
+  const opened = open(join(folder, `${files++}.sqlite`), 0);
   const { database } = opened;
   const run = database.run.bind(database);
   database.run = ((sql: string) => fail(sql, () => run(sql))) as typeof database.run;
@@ -23,7 +23,7 @@ function failing(fail: (sql: string, run: () => void) => void): OpenDatabase {
 }
 
 function batchOf(id: number): Batch {
-  const messages = [{ channel: "a", id, prev: 0, text: '"hi"', user: '"ann"' }];
+  const messages = [{ channel: "a", id, prev: 0, timestamp: 0, text: '"hi"', user: '"ann"' }];
   return { messages, keeps: true, refs: [], names: [], drops: [], probe: false };
 }
 
@@ -83,7 +83,7 @@ test("a transaction that cannot be rolled back: unknown, and broken", () => {
 
 test("a file that is deleted during the commit: unknown, and no batch until a restart", () => {
   const path = join(folder, "away.sqlite");
-  const opened = open(path);
+  const opened = open(path, 0);
   const { database } = opened;
   const run = database.run.bind(database);
   database.run = ((sql: string) => {

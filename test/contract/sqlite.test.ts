@@ -3,12 +3,23 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { hashOf } from "../../src/broker/memory/refs.ts";
 import { openFile, type SqliteData } from "../../src/broker/sqlite/data.ts";
 import { SqliteBroker } from "../../src/broker/sqlite/sqlite.ts";
 import type { Order, Reply } from "../../src/broker/sqlite/orders.ts";
 import { createLog } from "../../src/log.ts";
 import { brokerContract } from "./broker.ts";
-import { asked, type Heard, type OpenStore, recorder, RULES, type Store } from "./port.ts";
+import { YEAR } from "./clock.ts";
+import {
+  asked,
+  clocksOf,
+  type Heard,
+  type OpenStore,
+  recorder,
+  RULES,
+  START,
+  type Store,
+} from "./port.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "shoal-sqlite-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -17,18 +28,18 @@ let files = 0;
 const newFile = () => join(folder, `${files++}.sqlite`);
 const log = createLog({ level: "silent", readable: true, write() {}, clock: () => new Date() });
 
-async function openStore(path: string, rules = RULES, now = 1_700_000_000_000): Promise<Store> {
+async function openStore(path: string, rules = RULES, now = START, skew = 0): Promise<Store> {
   const heard: Heard[] = [];
-  const clock = () => store.now;
-  const store: Store = { now, node: () => ({ broker, heard }), close: async () => broker.close() };
-  const options = { rules, clock, events: recorder(heard), log };
+  const node = () => ({ broker, heard });
+  const store: Store = { now, skew, node, close: async () => broker.close() };
+  const options = { rules, ...clocksOf(() => store, now), events: recorder(heard), log };
   const broker = asked(new SqliteBroker(await openFile(path, options), options));
   return store;
 }
 
 /** A broker on a new file, and what it knows. */
 async function openData(clock: () => number = Date.now) {
-  const options = { rules: RULES, clock, events: recorder([]), log };
+  const options = { rules: RULES, clock, date: clock, events: recorder([]), log };
   const path = newFile();
   const data = await openFile(path, options);
   return { path, data, options };
@@ -48,6 +59,21 @@ async function keepName(store: Store, key: string): Promise<void> {
   await broker.release("a", { holder, key, keep: true });
   await broker.leave("a");
 }
+
+const SCHEMA_1 = `
+  CREATE TABLE meta (secret BLOB NOT NULL, forgotten INTEGER NOT NULL);
+  INSERT INTO meta VALUES (randomblob(32), 0);
+  CREATE TABLE channels (channel TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE messages (
+    channel TEXT NOT NULL, id INTEGER NOT NULL, prev INTEGER NOT NULL,
+    text TEXT NOT NULL, user TEXT NOT NULL, PRIMARY KEY (channel, id)) WITHOUT ROWID;
+  CREATE TABLE refs (
+    channel TEXT NOT NULL, session TEXT NOT NULL, ref TEXT NOT NULL,
+    id INTEGER NOT NULL, hash INTEGER NOT NULL, PRIMARY KEY (channel, session, ref)) WITHOUT ROWID;
+  CREATE INDEX refs_by_age ON refs (id);
+  CREATE TABLE names (
+    channel TEXT NOT NULL, key TEXT NOT NULL, shown TEXT NOT NULL, session TEXT NOT NULL,
+    since INTEGER NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (channel, key)) WITHOUT ROWID;`;
 
 function draft(text: string, ref?: string) {
   return { holder: {}, text: JSON.stringify(text), user: '"ann"', session: "s", ref };
@@ -120,18 +146,50 @@ describe("sqlite: across restarts", () => {
     await again.close();
   });
 
-  test("a name that was kept for long before does not keep a later one", async () => {
+  test.each([
+    ["an hour behind", -3_600_000],
+    ["right", 0],
+    ["a year ahead", YEAR],
+  ])(
+    "a name that was kept is kept again for the usual time, with a date that is %s",
+    async (_, skew) => {
+      const path = newFile();
+      const first = await openStore(path, { ...RULES, names: { ...RULES.names, grace: YEAR } });
+      await keepName(first, "ann");
+      await first.close();
+      const again = await openStore(path, RULES, first.now, skew);
+      const { broker } = again.node();
+      const names = async () => (await broker.roster("a")).names;
+      again.now += RULES.names.grace - 1;
+      await broker.renew();
+      expect(await names()).toEqual(["ann"]);
+      again.now += 1;
+      await broker.renew();
+      expect(await names()).toEqual([]);
+      await again.close();
+    },
+  );
+
+  test("a date that was a year ahead leaves ids that rise, and timestamps that are right", async () => {
     const path = newFile();
-    const first = await openStore(path, { ...RULES, names: { ...RULES.names, grace: 3_600_000 } });
-    await keepName(first, "old");
+    const first = await openStore(path, RULES, START, YEAR);
+    const ahead = (await first.node().broker.publish("a", draft("ahead", "1"))) as number;
     await first.close();
-    const again = await openStore(path, RULES, first.now);
-    await keepName(again, "new");
-    again.now += RULES.names.grace;
+
+    const again = await openStore(path);
     const { broker } = again.node();
-    await broker.renew();
-    expect((await broker.roster("a")).names).toEqual(["old"]);
+    expect(await broker.publish("a", draft("ahead", "1"))).toBe(ahead);
+    expect(await broker.publish("a", draft("corrected"))).toBe(ahead + 1);
+    const { messages } = await broker.history("a", { limit: 10 });
+    const timestamps = messages.map(({ timestamp }) => timestamp);
+    expect(timestamps).toEqual([(START + YEAR) / 1000, START / 1000]);
+    again.now += 10 * 60_000;
+    expect(await broker.publish("a", draft("ahead", "1"))).toBe(ahead + 2);
     await again.close();
+    const later = await openStore(path, RULES, again.now);
+    const { messages: kept } = await later.node().broker.history("a", { limit: 10 });
+    expect(kept.map(({ timestamp }) => timestamp)).toEqual([...timestamps, again.now / 1000]);
+    await later.close();
   });
 
   test("what is no longer kept is no longer in the file", async () => {
@@ -147,24 +205,37 @@ describe("sqlite: across restarts", () => {
     expect(n).toBeLessThanOrEqual(6);
   });
 
-  test("refs of a file with 32-bit hashes are still known, if their messages are kept", async () => {
+  test.each([
+    [1, SCHEMA_1, "0"],
+    [2, SCHEMA_1.replace("hash INTEGER", "hash TEXT"), hashOf('"kept"').toString(16)],
+  ])("a file of version %i is brought up to date", async (version, schema, hash) => {
     const path = newFile();
-    const first = await openStore(path);
-    const id = await first.node().broker.publish("a", draft("kept", "1"));
-    await first.node().broker.publish("a", draft("dropped", "2"));
-    await first.close();
+    const id = START * 1000;
     const old = new Database(path);
-    old.run("UPDATE refs SET hash = 0 WHERE ref = '1'");
-    old.run("DELETE FROM messages WHERE id > ?", [id as number]);
-    old.run("PRAGMA user_version = 1");
+    old.run(`
+      ${schema}
+      INSERT INTO channels VALUES ('a', ${id});
+      INSERT INTO messages VALUES ('a', ${id}, 7, '"kept"', '"ann"');
+      INSERT INTO refs VALUES ('a', 's', '1', ${id}, '${hash}'), ('a', 's', '2', ${id - 1}, '0');
+      INSERT INTO names VALUES ('a', 'ann', 'Ann', 's', ${START - 10_000}, 0);
+      PRAGMA application_id = ${0x53686f6c};
+      PRAGMA user_version = ${version};`);
     old.close();
 
-    const again = await openStore(path);
-    const { broker } = again.node();
+    const store = await openStore(path);
+    const { broker } = store.node();
+    expect((await broker.history("a", { limit: 10 })).messages).toEqual([
+      { id, prev: 7, timestamp: START / 1000, text: '"kept"', user: '"ann"' },
+    ]);
     expect(await broker.publish("a", draft("kept", "1"))).toBe(id);
     expect(await broker.publish("a", draft("another", "1"))).toBe("ref_reused");
-    expect(await broker.publish("a", draft("another", "2"))).toBeNumber();
-    await again.close();
+    // Version 1 had hashes of 32 bits; without a message, there is nothing to make a longer one of.
+    expect(await broker.publish("a", draft("another", "2"))).toBe(
+      version === 1 ? id + 1 : "ref_reused",
+    );
+    expect((await broker.roster("a")).names).toEqual(["Ann"]);
+    await store.close();
+    await (await openStore(path)).close();
   });
 
   test("the file is for its owner alone", async () => {
@@ -194,7 +265,7 @@ test("sqlite: with more than 8 MiB under way, messages are refused", async () =>
 });
 
 describe("sqlite: when its thread ends", () => {
-  test("what is under way is unknown, and the broker is broken, but ends nothing", async () => {
+  test("what is under way is unknown, and the broker stays broken, but ends nothing", async () => {
     const { data, options } = await openData();
     const raw = new SqliteBroker(data, options);
     const broker = asked(raw);
@@ -208,7 +279,12 @@ describe("sqlite: when its thread ends", () => {
     expect(await Promise.all([first, again, later])).toEqual(["unknown", "unknown", "unavailable"]);
     expect(raw.status()).toEqual({ state: "broken", reason: "its thread has ended" });
     expect(await broker.publish("a", draft("too late"))).toBe("unavailable");
-    await broker.close();
+    raw.dispose();
+
+    const reloaded = new SqliteBroker(data, options);
+    expect(reloaded.status()).toEqual(raw.status());
+    expect(await asked(reloaded).publish("a", draft("too late"))).toBe("unavailable");
+    await reloaded.close();
   });
 
   test("while the file is being closed, nothing waits for it", async () => {
@@ -391,7 +467,7 @@ describe("sqlite: a file that cannot be used is told, and left as it is", () => 
     const store = await openStore(path);
     const script = `
       import { openFile } from ${JSON.stringify(join(import.meta.dir, "../../src/broker/sqlite/data.ts"))};
-      const options = { rules: ${JSON.stringify(RULES)}, clock: Date.now };
+      const options = { rules: ${JSON.stringify(RULES)}, clock: Date.now, date: Date.now };
       await openFile(${JSON.stringify(path)}, options)
         .then(() => console.log("opened"), (error) => console.log(error.message));
       process.exit(0);`;

@@ -6,11 +6,12 @@ import { type Connection, identify } from "../../src/node/state.ts";
 import { Peer } from "../../src/edge/peer.ts";
 import { rate } from "../../src/protocol/bucket.ts";
 
+const NONE = rate(0, 1);
 const rules: Rules = {
   textLimit: 10,
   frames: rate(10, 1),
   heartbeats: rate(10, 100),
-  messages: rate(1, 5),
+  visitors: { connections: 0, connects: NONE, messages: rate(1, 5), channels: NONE },
   sessions: createSessions(new Uint8Array(32)),
 };
 

@@ -31,7 +31,7 @@ function resize(channel: Channel, plain: number): void {
 }
 
 function message(text: string) {
-  return { id: 1, prev: 0, text: JSON.stringify(text), user: '"ann"' };
+  return { id: 1, prev: 0, timestamp: 0, text: JSON.stringify(text), user: '"ann"' };
 }
 
 let turns: (() => void)[] = [];

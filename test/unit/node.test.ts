@@ -60,7 +60,7 @@ function enter(node: Node, audience: Audience, channel = "a"): Ear {
 }
 
 function message(text: string, id = 2_000_000, prev = 1_000_000) {
-  return { id, prev, text: `"${text}"`, user: '"ann"' };
+  return { id, prev, timestamp: 2, text: `"${text}"`, user: '"ann"' };
 }
 
 beforeEach(() => {

@@ -1,5 +1,10 @@
 import { expect, test } from "bun:test";
-import { Visitors, visitorLimits, type VisitorsData } from "../../src/auth/visitors.ts";
+import {
+  spendMessage,
+  Visitors,
+  visitorLimits,
+  type VisitorsData,
+} from "../../src/auth/visitors.ts";
 
 const limits = visitorLimits({
   ipConnections: 3,
@@ -7,6 +12,8 @@ const limits = visitorLimits({
   ipConnectionBurst: 5,
   ipMessageRate: 1,
   ipMessageBurst: 5,
+  ipChannelRate: 1,
+  ipChannelBurst: 2,
 });
 
 test("an address has so many connections, and another one its own", () => {
@@ -57,4 +64,28 @@ test("an address with no connections and full buckets is forgotten", () => {
   expect(data.size).toBe(1);
   visitors.sweep(1000);
   expect(data.size).toBe(0);
+});
+
+test("what a connection would be refused for is told without counting it", () => {
+  const visitors = new Visitors(new Map(), limits);
+  for (let n = 0; n < 3; n++) {
+    expect(visitors.refusal("a", 0)).toBeUndefined();
+    visitors.enter("a", 0);
+  }
+  expect(visitors.refusal("a", 0)).toEqual({ setting: "IP_CONNECTIONS", retryAfter: 10 });
+  expect(visitors.refusal("b", 0)).toBeUndefined();
+});
+
+test("first messages into silent channels have a limit of their own, which no other message spends", () => {
+  const visitor = new Visitors(new Map(), limits).enter("a", 0);
+  if ("setting" in visitor) throw new Error(visitor.setting);
+  const spend = (begins: boolean, now = 0) => spendMessage(visitor, begins, limits, now);
+  expect([spend(true), spend(true), spend(true)]).toEqual([
+    undefined,
+    undefined,
+    "IP_CHANNEL_RATE",
+  ]);
+  expect([spend(false), spend(false), spend(false)]).toEqual([undefined, undefined, undefined]);
+  expect(spend(false)).toBe("IP_MESSAGE_RATE");
+  expect(spend(true, 1000)).toBeUndefined();
 });

@@ -92,10 +92,17 @@ test("characters that turn the direction of others are not shown, those that iso
 
 test("a text of more than 25 lines is cut after 20", () => {
   const lines = (count: number, line = "a", end = "\n") => Array(count).fill(line).join(end);
-  for (const text of ["", "a", lines(25), "a".repeat(5000)]) expect(headOf(text)).toBeUndefined();
+  for (const text of ["", "a", lines(25), "a".repeat(2500)]) expect(headOf(text)).toBeUndefined();
   for (const end of ["\n", "\u2028", "\u2029"]) {
     expect(headOf(lines(26, "a", end))?.split("\n")).toEqual(Array(20).fill("a"));
   }
   expect(headOf(lines(26, "a\r"))?.split("\n")).toEqual(Array(20).fill("a\r"));
   expect(headOf(`a${"\n".repeat(1998)}b`)).toBe(`a${"\n".repeat(19)}`);
+  expect(headOf("a".repeat(2501))).toBe("a".repeat(2000));
+  expect(headOf(`${"a".repeat(1000)}\n${"b".repeat(1000)}\n${"c".repeat(501)}`)).toBe(
+    `${"a".repeat(1000)}\n${"b".repeat(1000)}`,
+  );
+  expect(headOf(`${"word ".repeat(398)}https://a.example/${"b".repeat(600)}`)).toBe(
+    "word ".repeat(398),
+  );
 });

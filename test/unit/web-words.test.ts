@@ -33,6 +33,10 @@ test("states", () => {
   expect(stateSentence({ state: "waiting", retryAt: 0, reason: "stopping" }, 5)).toBe(
     "The server is restarting. Reconnecting now.",
   );
+  const detail = "Too many connections from your address.";
+  expect(stateSentence({ state: "waiting", retryAt: 9000, reason: "lost", detail }, 0)).toBe(
+    "Too many connections from your address. Reconnecting in 9 s.",
+  );
   expect(stateSentence({ state: "offline" }, 0)).toStartWith("This device is offline.");
 });
 

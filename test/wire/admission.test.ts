@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { ERRORS } from "../../src/protocol/codes.ts";
+import { ADDRESS_LIMITS } from "../../src/protocol/codes.ts";
 import { type ClientOptions, connect, enter, enterAs, V1 } from "../helpers/client.ts";
 import { handshake, rawSocket } from "../helpers/raw.ts";
 import { serve, type TestServer } from "../helpers/server.ts";
@@ -23,10 +23,10 @@ async function answerTo(server: TestServer, path: string, headers: string[]): Pr
   return socket.received().replace(/Date: [^\r]+\r\n/, "");
 }
 
-function refusal(status: string, sentence: string, header = ""): string {
+function refusal(status: string, sentence: string, headers: string[] = []): string {
   return [
     `HTTP/1.1 ${status}`,
-    ...(header === "" ? [] : [header]),
+    ...headers,
     "Content-Type: text/plain; charset=utf-8",
     "Cache-Control: no-store",
     "X-Content-Type-Options: nosniff",
@@ -51,7 +51,13 @@ describe("connections from one address", () => {
     await enter(url, from("203.0.113.1"));
     const answer = await answerTo(server, "/a", ["X-Forwarded-For: 203.0.113.1"]);
     expect(lines(answer)).toEqual(
-      lines(refusal("429 Too Many Requests", sentence, "Retry-After: 10")),
+      lines(
+        refusal("429 Too Many Requests", sentence, [
+          "Retry-After: 10",
+          "Access-Control-Allow-Origin: *",
+          "Access-Control-Expose-Headers: Retry-After",
+        ]),
+      ),
     );
     await enter(url, from("203.0.113.2"));
     await one.close();
@@ -114,10 +120,40 @@ test("messages from one address have a limit, which nobody is disconnected for",
   for (let n = 0; n < 150; n++) {
     bob.say({ type: "message", text: "4", ref: "4" });
     const { code, message, ref } = await bob.nextOf("error");
-    expect([code, message, ref]).toEqual(["rate_limited", ERRORS.rate_limited, "4"]);
+    expect([code, message, ref]).toEqual(["rate_limited", ADDRESS_LIMITS.IP_MESSAGE_RATE, "4"]);
   }
   eve.say({ type: "message", text: "5", ref: "5" });
   await eve.nextOf("ack");
+});
+
+test("first messages into silent channels have a limit, and go on elsewhere", async () => {
+  await using server = await serve({ ipChannelRate: 0.001, ipChannelBurst: 2 });
+  const talk = async (channel: string, address: string) => {
+    const one = await enterAs(`${server.ws}/${channel}`, "ann", from(address, V1));
+    one.say({ type: "message", text: "x", ref: "1" });
+    const answer = JSON.parse(await one.next());
+    await one.close();
+    return answer.type === "error" ? answer.message : "posted";
+  };
+  expect(await talk("a", "203.0.113.1")).toBe("posted");
+  expect(await talk("b", "203.0.113.1")).toBe("posted");
+  expect(await talk("c", "203.0.113.1")).toBe(ADDRESS_LIMITS.IP_CHANNEL_RATE);
+  expect(await talk("a", "203.0.113.1")).toBe("posted");
+  expect(await talk("c", "203.0.113.2")).toBe("posted");
+  expect(await talk("c", "203.0.113.1")).toBe("posted");
+});
+
+test("a plain request is told why a connection would be refused, but the page comes", async () => {
+  await using server = await serve({ ipConnections: 1 });
+  await enter(`${server.ws}/a`, from("203.0.113.1"));
+  const ask = (accept: string, address: string) =>
+    fetch(`${server.http}/a`, { headers: { Accept: accept, "X-Forwarded-For": address } });
+  const refused = await ask("text/plain", "203.0.113.1");
+  expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "10"]);
+  expect(refused.headers.get("access-control-allow-origin")).toBe("*");
+  expect(await refused.text()).toContain("(IP_CONNECTIONS)");
+  expect((await ask("text/html", "203.0.113.1")).status).toBe(200);
+  expect((await ask("text/plain", "203.0.113.2")).status).toBe(426);
 });
 
 describe("with ORIGINS set", () => {

@@ -384,6 +384,61 @@ describe("a lost connection", () => {
   });
 });
 
+describe("a refused connection", () => {
+  /** A server that answers every handshake so. */
+  function refusing(status: number, sentence: string, headers: Record<string, string>) {
+    const fetch = () => new Response(`${sentence}\n`, { status, headers });
+    return Bun.serve({ port: 0, hostname: "127.0.0.1", fetch });
+  }
+  const type = { "Content-Type": "text/plain; charset=utf-8" };
+
+  test("says why, and is tried again as the server asks", async () => {
+    await using server = refusing(429, "Too many.", { ...type, "Retry-After": "7" });
+    using refused = chat(`${server.url.href}a`);
+    const states = collect(refused, "state");
+    await until(() => states.at(-1)?.detail !== undefined);
+    const { state, reason, detail, retryAt = 0 } = states.at(-1)!;
+    expect([state, reason, detail]).toEqual(["waiting", "lost", "Too many."]);
+    expect(retryAt - Date.now()).toBeWithin(6000, 7101);
+  });
+
+  test("is tried again as usual if the server does not say when", async () => {
+    await using server = refusing(403, "Not from there.", type);
+    using refused = chat(`${server.url.href}a`);
+    const states = collect(refused, "state");
+    await until(() => states.filter(({ detail }) => detail === "Not from there.").length === 2);
+  });
+
+  test("has no reason if what answers is not the chat server", async () => {
+    await using server = refusing(502, "<h1>Bad gateway</h1>", { "Content-Type": "text/html" });
+    using refused = chat(`${server.url.href}a`);
+    const states = collect(refused, "state");
+    await until(() => states.filter(({ state }) => state === "waiting").length === 3);
+    expect(states.some(({ detail }) => detail !== undefined)).toBe(false);
+  });
+
+  test("that is closed meanwhile stays closed", async () => {
+    const asked = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<Response>();
+    await using server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch(request) {
+        if (request.headers.has("upgrade")) return new Response("", { status: 429 });
+        asked.resolve();
+        return answer.promise;
+      },
+    });
+    const refused = chat(`${server.url.href}a`);
+    const states = collect(refused, "state");
+    await asked.promise;
+    refused.close();
+    answer.resolve(new Response("Too many.", { status: 429, headers: type }));
+    await server.stop();
+    expect(states.at(-1)?.state).toBe("closed");
+  });
+});
+
 describe("the chain of messages", () => {
   test("drops duplicates, fills holes from the history and reports what it cannot fill", async () => {
     const message = (id: number, prev: number) => ({

@@ -25,7 +25,8 @@ async function serveLater(): Promise<Later> {
       names: { grace: 0, heldFor: 0 },
     };
     const data = createMemoryData(new Uint8Array(32), 0);
-    return new MemoryBroker(data, { rules, clock: Date.now, events });
+    const clocks = { clock: () => performance.now(), date: Date.now };
+    return new MemoryBroker(data, { rules, ...clocks, events });
   });
   let broker: LateBroker | undefined;
   const openBroker = (events: BrokerEvents) => (broker = store.node(events));

@@ -1,5 +1,5 @@
 import type { Message, Page } from "../../protocol/encode.ts";
-import { type BrokerOptions, type HistoryQuery, nextId } from "../broker.ts";
+import { type BrokerOptions, type Draft, type HistoryQuery, messageAfter } from "../broker.ts";
 
 /**
  * The messages that brokers keep in memory: of each channel always the unbroken end of its chain, since
@@ -28,7 +28,7 @@ export interface HistoryData {
   /** The logs that memory can be taken from: empty channels in which nothing was said, and others. */
   readonly silent: Set<Log>;
   readonly others: Set<Log>;
-  /** Since when a channel has been empty, the earliest first. */
+  /** Since when a channel has been empty, in milliseconds, the earliest first. */
   readonly empty: Map<Log, number>;
   /** What all of this takes, in bytes, by estimate. */
   bytes: number;
@@ -104,9 +104,9 @@ export class History {
   }
 
   /** Gives a message its place, and keeps it. */
-  post(channel: string, text: string, user: string): Message {
+  post(channel: string, draft: Draft): Message {
     const log = this.#logOf(channel);
-    const message = { id: nextId(log.last, this.#options.clock()), prev: log.last, text, user };
+    const message = messageAfter(log.last, this.#options.date(), draft);
     this.#keep(log, message);
     return message;
   }

@@ -38,7 +38,7 @@ export function createMemoryData(secret: Uint8Array, forgotten: number): MemoryD
 export function openMemory(data: { memory?: MemoryData }, options: BrokerOptions): MemoryBroker {
   const secret = () => crypto.getRandomValues(new Uint8Array(32));
   // Whatever was said until now is forgotten, and without a store nobody can say what it was.
-  data.memory ??= createMemoryData(secret(), options.clock() * 1000);
+  data.memory ??= createMemoryData(secret(), options.date() * 1000);
   return new MemoryBroker(data.memory, options);
 }
 
@@ -78,7 +78,7 @@ export class MemoryBroker implements Broker {
     const found = this.refs.find(once);
     if (found !== undefined) return answer(found, draft);
     const id = this.#post(channel, draft);
-    this.refs.note({ ...once, id });
+    this.refs.note({ ...once, id }, draft.network);
     answer(id, draft);
   }
 
@@ -118,8 +118,8 @@ export class MemoryBroker implements Broker {
 
   async close(): Promise<void> {}
 
-  #post(channel: string, { text, user }: Draft): number {
-    const message = this.messages.post(channel, text, user);
+  #post(channel: string, draft: Draft): number {
+    const message = this.messages.post(channel, draft);
     this.options.events.message(channel, message);
     return message.id;
   }

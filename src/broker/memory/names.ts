@@ -6,6 +6,15 @@ import {
   type Roster,
   MAX_ROSTER,
 } from "../broker.ts";
+import {
+  addItem,
+  createShares,
+  firstToGo,
+  type Item,
+  removeItem,
+  RESTORED,
+  type Shares,
+} from "./shares.ts";
 
 /**
  * Who is in which channel under which name, for brokers that keep this in memory. A name is held by
@@ -18,10 +27,8 @@ export interface Hold {
   /** undefined while the name is only kept. */
   holder: Holder | undefined;
   session: string | undefined;
-  /** When it was first taken, in milliseconds since the epoch. */
+  /** When it was first taken, in milliseconds. */
   since: number;
-  /** Until when it is kept; 0 while it is held. */
-  until: number;
 }
 
 /** The connections and names of one channel. */
@@ -31,26 +38,30 @@ interface Members {
   readonly holds: Map<string, Hold>;
 }
 
-interface Place {
+/** A name that is only kept. */
+interface Kept {
   readonly channel: string;
   readonly key: string;
+  readonly hold: Hold;
+  readonly until: number;
 }
 
 /** Plain data, so that it survives a reload of the code. */
 export interface NamesData {
   readonly channels: Map<string, Members>;
   /** The names that are only kept, the oldest first. */
-  readonly kept: Map<Hold, Place>;
+  readonly kept: Map<Hold, Item<Kept>>;
+  readonly shares: Shares<Kept>;
 }
 
 export function createNamesData(): NamesData {
-  return { channels: new Map(), kept: new Map() };
+  return { channels: new Map(), kept: new Map(), shares: createShares() };
 }
 
 /** Names that a node keeps at once. */
 const MAX_KEPT = 1000;
 
-export interface NamesOptions extends Omit<BrokerOptions, "events"> {
+export interface NamesOptions extends Pick<BrokerOptions, "rules" | "clock"> {
   readonly events: Pick<BrokerOptions["events"], "presence" | "evicted">;
   /** Hears of each hold of a session that was made, changed or, with undefined, ended. */
   readonly onChange?: (channel: string, key: string, hold: Hold | undefined) => void;
@@ -90,7 +101,7 @@ export class Names {
     const evicted = before?.holder === holder ? undefined : before?.holder;
     if (before !== undefined && before.holder !== holder) {
       if (session === undefined || before.session !== session) return false;
-      this.#data.kept.delete(before);
+      this.#unkeep(before);
     }
     const left: string[] = [];
     if (before !== undefined && before.shown !== name.shown) left.push(before.shown);
@@ -98,7 +109,7 @@ export class Names {
     const old = this.#endHeld(channel, members, claim);
     if (old !== undefined) left.push(old);
     const since = before?.since ?? this.#options.clock();
-    this.#hold(channel, members, name.key, { shown: name.shown, holder, session, since, until: 0 });
+    this.#hold(channel, members, name.key, { shown: name.shown, holder, session, since });
     if (evicted !== undefined) this.#options.events.evicted(channel, evicted, "replaced");
     if (joined !== undefined || left.length > 0) {
       this.#options.events.presence(channel, { count: members.count, joined, left });
@@ -107,36 +118,36 @@ export class Names {
     return true;
   }
 
-  release(channel: string, { holder, key, keep }: Release): void {
+  release(channel: string, { holder, key, keep, network }: Release): void {
     const hold = this.#data.channels.get(channel)?.holds.get(key);
     if (hold === undefined || hold.holder !== holder) return;
     const { grace, heldFor } = this.#options.rules.names;
     const now = this.#options.clock();
+    const kept = { channel, key, hold, until: now + grace };
     const mayReturn = keep && hold.session !== undefined && grace > 0;
-    if (!mayReturn || now - hold.since < heldFor || this.#data.kept.size >= MAX_KEPT) {
-      return this.#free(hold, { channel, key });
-    }
+    if (!mayReturn || now - hold.since < heldFor) return this.#free(kept);
+    if (this.#data.kept.size >= MAX_KEPT) this.#free(firstToGo(this.#data.shares)!.value);
     hold.holder = undefined;
-    hold.until = now + grace;
-    this.#data.kept.set(hold, { channel, key });
-    this.#options.onChange?.(channel, key, hold);
+    this.#keep(kept, network);
   }
 
   giveUp(channel: string, session: string): void {
-    for (const [hold, place] of this.#data.kept) {
-      if (hold.session === session && place.channel === channel) this.#free(hold, place);
+    for (const { value } of this.#data.kept.values()) {
+      if (value.hold.session === session && value.channel === channel) this.#free(value);
     }
   }
 
   /**
-   * Keeps a name from an earlier life of this node until `until`.
-   * @returns whether there was room for it
+   * Keeps a name that a session held or was kept for in an earlier life of this node.
+   * @returns whether it was held for long enough, and there was room for it
    */
-  restore(channel: string, key: string, hold: Omit<Hold, "holder">): boolean {
-    if (this.#data.kept.size >= MAX_KEPT) return false;
-    const kept = { ...hold, holder: undefined };
-    this.#membersOf(channel).holds.set(key, kept);
-    this.#data.kept.set(kept, { channel, key });
+  restore(channel: string, key: string, hold: Hold): boolean {
+    const { grace, heldFor } = this.#options.rules.names;
+    const now = this.#options.clock();
+    const mayReturn = grace > 0 && now - hold.since >= heldFor;
+    if (!mayReturn || this.#data.kept.size >= MAX_KEPT) return false;
+    this.#membersOf(channel).holds.set(key, hold);
+    this.#keep({ channel, key, hold, until: now + grace }, RESTORED);
     return true;
   }
 
@@ -152,8 +163,8 @@ export class Names {
   /** Frees the names that were kept for long enough. */
   expire(): void {
     const now = this.#options.clock();
-    for (const [hold, place] of this.#data.kept) {
-      if (hold.until <= now) this.#free(hold, place);
+    for (const { value } of this.#data.kept.values()) {
+      if (value.until <= now) this.#free(value);
     }
   }
 
@@ -185,14 +196,25 @@ export class Names {
   }
 
   #end(channel: string, members: Members, key: string, hold: Hold): void {
-    this.#data.kept.delete(hold);
+    this.#unkeep(hold);
     members.holds.delete(key);
     this.#forgetIfEmpty(channel, members);
     if (hold.session !== undefined) this.#options.onChange?.(channel, key, undefined);
   }
 
+  #keep(kept: Kept, network: string | undefined): void {
+    this.#data.kept.set(kept.hold, addItem(this.#data.shares, kept, network));
+  }
+
+  #unkeep(hold: Hold): void {
+    const item = this.#data.kept.get(hold);
+    if (item === undefined) return;
+    this.#data.kept.delete(hold);
+    removeItem(this.#data.shares, item);
+  }
+
   /** Frees a name and announces it. */
-  #free(hold: Hold, { channel, key }: Place): void {
+  #free({ channel, key, hold }: Omit<Kept, "until">): void {
     const members = this.#membersOf(channel);
     this.#end(channel, members, key, hold);
     this.#options.events.presence(channel, { count: members.count, left: [hold.shown] });

@@ -1,3 +1,5 @@
+import { addItem, createShares, firstToGo, type Item, removeItem, type Shares } from "./shares.ts";
+
 /**
  * The messages that were posted with a `ref`, so that none is posted twice. What is remembered of
  * each is its first id and a hash of its text.
@@ -17,23 +19,29 @@ export interface Posted extends Once {
   readonly id: number;
 }
 
-type Posts = Map<string, Pick<Posted, "id" | "hash">>;
+/** What is remembered of a post. */
+interface Post {
+  readonly key: string;
+  readonly id: number;
+  readonly hash: bigint;
+  /** Since when, in milliseconds. */
+  readonly at: number;
+}
 
 /** Plain data, so that it survives a reload of the code. */
 export interface RefsData {
-  /** The posts since `since`, in milliseconds since the epoch, and those of the time before. */
-  recent: Posts;
-  older: Posts;
-  since: number;
+  /** By key, the oldest first. */
+  readonly posts: Map<string, Item<Post>>;
+  readonly shares: Shares<Post>;
 }
 
 /** How long a post is remembered, in milliseconds. */
 export const REMEMBERED = 10 * 60_000;
-/** Posts that are remembered at most, about 25 MB; half of them at least. */
-const MAX_POSTS = 100_000;
+/** Posts that are remembered at most: about 40 MB, or 60 if each is from another network. */
+export const MAX_POSTS = 100_000;
 
 export function createRefsData(): RefsData {
-  return { recent: new Map(), older: new Map(), since: 0 };
+  return { posts: new Map(), shares: createShares() };
 }
 
 /**
@@ -44,14 +52,11 @@ export function hashOf(text: string): bigint {
   return Bun.hash.wyhash(text);
 }
 
-/**
- * Two generations: posts go into the recent one, which becomes the older one when it is full or old
- * enough. So nothing is ever looked for or removed one by one.
- */
 export class Refs {
   readonly #data: RefsData;
   readonly #clock: () => number;
 
+  /** @param clock milliseconds on a clock that never steps back */
   constructor(data: RefsData, clock: () => number) {
     this.#data = data;
     this.#clock = clock;
@@ -59,31 +64,42 @@ export class Refs {
 
   /** The id under which this was posted, or undefined if it was not. */
   find(once: Once): number | "ref_reused" | undefined {
-    const key = keyOf(once);
-    const post = this.#data.recent.get(key) ?? this.#data.older.get(key);
-    if (post === undefined || post.id / 1000 < this.#clock() - REMEMBERED) return undefined;
+    const post = this.#data.posts.get(keyOf(once))?.value;
+    if (post === undefined || post.at <= this.#clock() - REMEMBERED) return undefined;
     return post.hash === once.hash ? post.id : "ref_reused";
   }
 
-  note(posted: Posted): void {
-    this.expire();
-    this.#data.recent.set(keyOf(posted), { id: posted.id, hash: posted.hash });
+  /**
+   * Remembers a post that is not found.
+   * @param network the author's, which pays for it
+   * @param age how long ago it was posted, in milliseconds
+   */
+  note(posted: Posted, network: string | undefined, age = 0): void {
+    const { posts, shares } = this.#data;
+    const { id, hash } = posted;
+    const key = keyOf(posted);
+    this.#forget(posts.get(key));
+    if (posts.size >= MAX_POSTS) this.#forget(firstToGo(shares));
+    posts.set(key, addItem(shares, { key, id, hash, at: this.#clock() - age }, network));
   }
 
   /** Takes a note back: it was not posted after all. */
   undo(once: Once): void {
-    const key = keyOf(once);
-    if (!this.#data.recent.delete(key)) this.#data.older.delete(key);
+    this.#forget(this.#data.posts.get(keyOf(once)));
   }
 
   expire(): void {
-    const data = this.#data;
-    const now = this.#clock();
-    const isOld = Math.abs(now - data.since) >= REMEMBERED;
-    if (!isOld && data.recent.size < MAX_POSTS / 2) return;
-    data.older = data.recent;
-    data.recent = new Map();
-    data.since = now;
+    const until = this.#clock() - REMEMBERED;
+    for (const item of this.#data.posts.values()) {
+      if (item.value.at > until) break;
+      this.#forget(item);
+    }
+  }
+
+  #forget(item: Item<Post> | undefined): void {
+    if (item === undefined) return;
+    this.#data.posts.delete(item.value.key);
+    removeItem(this.#data.shares, item);
   }
 }
 

@@ -1,12 +1,13 @@
 import type { Log } from "../../log.ts";
 import type { Message } from "../../protocol/encode.ts";
-import type { BrokerOptions, Draft, PublishAnswer } from "../broker.ts";
+import type { BrokerOptions, BrokerStatus, Draft, PublishAnswer } from "../broker.ts";
 import { History } from "../memory/history.ts";
 import { createMemoryData, type MemoryData } from "../memory/memory.ts";
 import { type Hold, Names } from "../memory/names.ts";
-import { type Posted, Refs, REMEMBERED } from "../memory/refs.ts";
+import { Refs } from "../memory/refs.ts";
+import { RESTORED } from "../memory/shares.ts";
 import type { SharedFile } from "./file.ts";
-import type { Contents, NameChange, Order, Reply } from "./orders.ts";
+import type { Contents, NameChange, NameRow, Order, Ref, Reply } from "./orders.ts";
 
 /** What the SQLite broker knows, and how it is read from the file at the start. */
 
@@ -15,7 +16,7 @@ export interface Post {
   readonly channel: string;
   readonly message: Message;
   /** How it is recognized as the same, if it was posted with a ref. */
-  readonly ref: Posted | undefined;
+  readonly ref: Ref | undefined;
   readonly bytes: number;
   /** Those who wait for it: the one who posted it, and those who posted it again meanwhile. */
   readonly waiting: { readonly draft: Draft; readonly answer: PublishAnswer }[];
@@ -50,11 +51,13 @@ export interface SqliteData extends MemoryData {
   readonly underWay: Map<string, Post>;
   /** Bytes of all posts under way. */
   bytes: number;
-  /** Why the last batch failed, if so. */
-  failure: string | undefined;
+  /** What became of the last batch. */
+  status: BrokerStatus;
   /** When the last batch was handed over, in milliseconds since the process began. */
   writtenAt: number;
 }
+
+export const READY: BrokerStatus = { state: "ready" };
 
 export function newBatch(): Batch {
   return { posts: [], names: new Map(), drops: new Map() };
@@ -71,8 +74,7 @@ export async function openFile(path: string, options: SqliteOptions): Promise<Sq
   const reply = await new Promise<Reply>((resolve) => {
     worker.onmessage = ({ data }: MessageEvent<Reply>) => resolve(data);
     worker.onerror = ({ message }) => resolve({ done: "refused", reason: message });
-    const order: Order = { do: "open", path, refsSince: refsSince(options.clock) };
-    worker.postMessage(order);
+    worker.postMessage({ do: "open", path, now: secondsOf(options) } satisfies Order);
   });
   if (reply.done !== "open") {
     worker.terminate();
@@ -90,7 +92,7 @@ export async function openFile(path: string, options: SqliteOptions): Promise<Sq
     tails: new Map(),
     underWay: new Map(),
     bytes: 0,
-    failure,
+    status: failure === undefined ? READY : { state: "failing", reason: failure },
     writtenAt: 0,
   };
   restore(data, contents, options);
@@ -110,29 +112,33 @@ export function logFailure(log: Log, reason: string): void {
 
 /** Goes on from what is in the file. All connections of the life before are gone. */
 function restore(data: SqliteData, contents: Contents, options: BrokerOptions): void {
-  const { rules, clock } = options;
-  const now = clock();
   const onDrop = (channel: string, upTo: number, forgotten: boolean) =>
     noteDrop(data.gathered, channel, upTo, forgotten);
-  const history = new History(data.history, { rules, clock, onDrop });
+  const history = new History(data.history, { ...options, onDrop });
   for (const { channel, last, messages } of contents.channels) {
     history.restore(channel, last, messages);
   }
-  const refs = new Refs(data.refs, clock);
-  for (const row of contents.refs) refs.note(row);
-  const events = { presence() {}, evicted() {} };
-  const names = new Names(data.names, { rules, clock, events });
-  const { grace, heldFor } = rules.names;
-  const rows = contents.names.map((row) => ({ ...row, until: row.until || now + grace }));
-  for (const row of rows.toSorted((a, b) => a.until - b.until)) {
-    const { channel, key, ...hold } = row;
-    const lives = hold.until > now && now - hold.since >= heldFor;
-    if (!lives || !names.restore(channel, key, hold)) noteName(data, channel, key, undefined);
+  const refs = new Refs(data.refs, options.clock);
+  const date = options.date();
+  for (const row of contents.refs) {
+    refs.note(row, RESTORED, Math.max(0, date - row.timestamp * 1000));
+  }
+  const names = new Names(data.names, { ...options, events: { presence() {}, evicted() {} } });
+  for (const { channel, key, shown, session, since } of contents.names) {
+    // If the date has stepped back, nobody knows how long it was held.
+    const age = since > date ? options.rules.names.heldFor : date - since;
+    const hold = { shown, session, holder: undefined, since: options.clock() - age };
+    if (!names.restore(channel, key, hold)) noteName(data.gathered, { channel, key });
   }
 }
 
-function refsSince(clock: () => number): number {
-  return (clock() - REMEMBERED) * 1000;
+function secondsOf({ date }: BrokerOptions): number {
+  return Math.floor(date() / 1000);
+}
+
+/** How a hold stands in the file: there times are since the epoch. */
+export function rowOf({ shown, session = "", since }: Hold, options: BrokerOptions): NameRow {
+  return { shown, session, since: Math.round(options.date() - options.clock() + since) };
 }
 
 /**
@@ -141,19 +147,11 @@ function refsSince(clock: () => number): number {
  */
 const NAMES_MOST = 10_000;
 
-/** Notes that a name is held or kept or, without a hold, free. */
-export function noteName(
-  data: SqliteData,
-  channel: string,
-  key: string,
-  hold: Hold | undefined,
-): void {
-  const { names } = data.gathered;
+/** Notes that a name is held or, without a row, free. */
+export function noteName({ names }: Batch, change: NameChange): void {
   // Neither a channel nor a key has a line break in it.
-  const place = `${channel}\n${key}`;
-  if (names.size >= NAMES_MOST && !names.has(place)) return;
-  const { shown = "", session = "", since = 0, until = 0 } = hold ?? {};
-  names.set(place, { channel, key, row: hold && { channel, key, shown, session, since, until } });
+  const place = `${change.channel}\n${change.key}`;
+  if (names.size < NAMES_MOST || names.has(place)) names.set(place, change);
 }
 
 /** What gathers again after a batch that failed: names and drops, but no posts. */
@@ -167,19 +165,19 @@ export function gatherAgain(failed: Batch, gathered: Batch): Batch {
 }
 
 /** What the thread is to write. */
-export function orderFor(data: SqliteData, batch: Batch, { rules, clock }: BrokerOptions): Order {
+export function orderFor(data: SqliteData, batch: Batch, options: BrokerOptions): Order {
   const { posts, names, drops } = batch;
   return {
     do: "write",
     batch: {
       messages: posts.map(({ channel, message }) => ({ channel, ...message })),
-      keeps: rules.history.limit > 0,
+      keeps: options.rules.history.limit > 0,
       refs: posts.flatMap(({ ref }) => ref ?? []),
       names: [...names.values()],
       drops: Array.from(drops, ([channel, drop]) => ({ channel, ...drop })),
-      probe: data.failure !== undefined,
+      probe: data.status.state !== "ready",
     },
-    refsSince: refsSince(clock),
+    now: secondsOf(options),
   };
 }
 

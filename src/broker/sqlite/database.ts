@@ -1,9 +1,9 @@
 import { Database } from "bun:sqlite";
 import { resolve } from "node:path";
 import type { Message } from "../../protocol/encode.ts";
-import { hashOf, type Posted } from "../memory/refs.ts";
+import { hashOf, type Posted, REMEMBERED } from "../memory/refs.ts";
 import { DatabaseFile, GONE, prepare, type SharedFile } from "./file.ts";
-import type { Contents, NameRow } from "./orders.ts";
+import type { Contents, Ref } from "./orders.ts";
 
 /** The database: its schema, and how it is opened and read. */
 
@@ -31,6 +31,13 @@ const STEPS: readonly Step[] = [
      channel TEXT NOT NULL, key TEXT NOT NULL, shown TEXT NOT NULL, session TEXT NOT NULL,
      since INTEGER NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (channel, key)) WITHOUT ROWID;`,
   widenHashes,
+  `ALTER TABLE messages ADD COLUMN timestamp INTEGER NOT NULL DEFAULT 0;
+   UPDATE messages SET timestamp = id / 1000000;
+   ALTER TABLE refs ADD COLUMN timestamp INTEGER NOT NULL DEFAULT 0;
+   UPDATE refs SET timestamp = id / 1000000;
+   DROP INDEX refs_by_age;
+   CREATE INDEX refs_by_age ON refs (timestamp);
+   ALTER TABLE names DROP COLUMN until;`,
 ];
 
 /**
@@ -52,13 +59,23 @@ function widenHashes(database: Database): void {
        PRIMARY KEY (channel, session, ref)) WITHOUT ROWID;
      CREATE INDEX refs_by_age ON refs (id);`,
   );
-  for (const row of rows) writeRef(database, { ...row, hash: hashOf(row.text) });
+  const insert = database.prepare("INSERT INTO refs VALUES (?, ?, ?, ?, ?)");
+  for (const { channel, session, ref, id, text } of rows) {
+    insert.run(channel, session, ref, id, hashOf(text).toString(16));
+  }
+  insert.finalize();
 }
 
-export function writeRef(database: Database, { channel, session, ref, id, hash }: Posted): void {
+export function writeRef(database: Database, row: Ref): void {
+  const { channel, session, ref, id, hash, timestamp } = row;
   database
-    .query("INSERT OR REPLACE INTO refs VALUES (?, ?, ?, ?, ?)")
-    .run(channel, session, ref, id, hash.toString(16));
+    .query("INSERT OR REPLACE INTO refs VALUES (?, ?, ?, ?, ?, ?)")
+    .run(channel, session, ref, id, hash.toString(16), timestamp);
+}
+
+/** What was posted with a ref before this is no longer remembered; both in seconds. */
+export function refsSince(now: number): number {
+  return now - REMEMBERED / 1000;
 }
 
 export interface OpenDatabase {
@@ -70,8 +87,11 @@ export interface OpenDatabase {
   readonly failure: string | undefined;
 }
 
-/** Opens the file, creates it if needed, and brings its schema up to date. */
-export function open(name: string): OpenDatabase {
+/**
+ * Opens the file, creates it if needed, and brings its schema up to date.
+ * @param now seconds since the epoch
+ */
+export function open(name: string, now: number): OpenDatabase {
   // Always a path, even if SQLite would read it as something else, like ":memory:".
   const path = resolve(name);
   const shared = prepare(path);
@@ -90,7 +110,7 @@ export function open(name: string): OpenDatabase {
   }
   database.run("PRAGMA journal_mode = WAL");
   database.run("PRAGMA synchronous = FULL");
-  const failure = bringUpToDate(database, version);
+  const failure = bringUpToDate(database, version, now);
   if (!file.isThere()) throw new Error(GONE);
   return { database, file, shared, failure };
 }
@@ -102,7 +122,7 @@ export function open(name: string): OpenDatabase {
  * @returns why nothing can be written now, if only room is missing and the file can be read as it is.
  *   A new file cannot: without the key in it, no session would outlive this start
  */
-function bringUpToDate(database: Database, version: number): string | undefined {
+function bringUpToDate(database: Database, version: number, now: number): string | undefined {
   const write = database.transaction(() => {
     for (const step of STEPS.slice(version)) {
       if (typeof step === "string") database.run(step);
@@ -110,6 +130,8 @@ function bringUpToDate(database: Database, version: number): string | undefined 
     }
     database.run(`PRAGMA application_id = ${APPLICATION}`);
     writeVersion(database);
+    // If the date was wrong, they would stay until it is right.
+    database.run("UPDATE refs SET timestamp = ?1 WHERE timestamp > ?1", [now]);
   });
   try {
     write.immediate();
@@ -138,24 +160,28 @@ function pragma(database: Database, name: string): number {
   return Object.values(database.query(`PRAGMA ${name}`).get() as Record<string, number>)[0] ?? 0;
 }
 
-/** Reads everything. */
-export function read(database: Database, refsSince: number): Contents {
+/**
+ * Reads everything.
+ * @param now seconds since the epoch
+ */
+export function read(database: Database, now: number): Contents {
   const all = <T>(sql: string, ...values: (string | number)[]) =>
     database.query(sql).all(...values) as T[];
   const [meta] = all<{ secret: Uint8Array; forgotten: number }>("SELECT * FROM meta");
   const channels = all<{ channel: string; last: number }>("SELECT * FROM channels ORDER BY last");
-  const refs = all<Omit<Posted, "hash"> & { hash: string }>(
-    "SELECT * FROM refs WHERE id >= ? ORDER BY id",
-    refsSince,
+  const refs = all<Omit<Ref, "hash"> & { hash: string }>(
+    "SELECT * FROM refs WHERE timestamp >= ? ORDER BY timestamp, id",
+    refsSince(now),
   );
-  const messages = "SELECT id, prev, text, user FROM messages WHERE channel = ? ORDER BY id";
+  const messages =
+    "SELECT id, prev, timestamp, text, user FROM messages WHERE channel = ? ORDER BY id";
   return {
     secret: meta!.secret,
     forgotten: meta!.forgotten,
     channels: channels.map(({ channel, last }) => {
       return { channel, last, messages: all<Message>(messages, channel) };
     }),
-    names: all<NameRow>("SELECT * FROM names"),
+    names: all<Contents["names"][number]>("SELECT * FROM names"),
     refs: refs.map((row) => ({ ...row, hash: BigInt(`0x${row.hash}`) })),
   };
 }

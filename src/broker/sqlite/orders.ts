@@ -4,21 +4,25 @@ import type { SharedFile } from "./file.ts";
 
 /** What the broker and the thread that writes the database say to each other. */
 
-/** A name that a session holds; `until` is 0 while a connection holds it. */
+/** A name that a session holds or is kept for. */
 export interface NameRow {
-  readonly channel: string;
-  readonly key: string;
   readonly shown: string;
   readonly session: string;
+  /** When it was first taken, in milliseconds since the epoch. */
   readonly since: number;
-  readonly until: number;
 }
 
 /** A name as it is now; without a row, it is free. */
 export interface NameChange {
   readonly channel: string;
   readonly key: string;
-  readonly row: NameRow | undefined;
+  readonly row?: NameRow | undefined;
+}
+
+/** A message that was posted with a `ref`. */
+export interface Ref extends Posted {
+  /** When it was posted, in seconds since the epoch. */
+  readonly timestamp: number;
 }
 
 /** What goes into one transaction. */
@@ -26,7 +30,7 @@ export interface Batch {
   readonly messages: readonly (Message & { readonly channel: string })[];
   /** Whether messages are kept at all; if not, only the last id of a channel is. */
   readonly keeps: boolean;
-  readonly refs: readonly Posted[];
+  readonly refs: readonly Ref[];
   readonly names: readonly NameChange[];
   /** Channels whose messages up to an id are dropped, or that are forgotten altogether. */
   readonly drops: readonly { channel: string; upTo: number; forgotten: boolean }[];
@@ -41,13 +45,14 @@ export interface Contents {
   readonly forgotten: number;
   /** In the order of their last messages. */
   readonly channels: readonly { channel: string; last: number; messages: Message[] }[];
-  readonly names: readonly NameRow[];
-  readonly refs: readonly Posted[];
+  readonly names: readonly (NameRow & { channel: string; key: string })[];
+  readonly refs: readonly Ref[];
 }
 
+/** `now` is in seconds since the epoch. */
 export type Order =
-  | { readonly do: "open"; readonly path: string; readonly refsSince: number }
-  | { readonly do: "write"; readonly batch: Batch; readonly refsSince: number }
+  | { readonly do: "open"; readonly path: string; readonly now: number }
+  | { readonly do: "write"; readonly batch: Batch; readonly now: number }
   | { readonly do: "close" };
 
 export type Reply =

@@ -2,7 +2,7 @@ import type { Log } from "../../log.ts";
 import {
   type BrokerStatus,
   type Draft,
-  nextId,
+  messageAfter,
   type PublishAnswer,
   type PublishFault,
 } from "../broker.ts";
@@ -18,6 +18,8 @@ import {
   orderFor,
   openFile,
   type Post,
+  READY,
+  rowOf,
   settle,
   type SqliteData,
   type SqliteOptions,
@@ -54,20 +56,19 @@ export class SqliteBroker extends MemoryBroker {
   readonly #log: Log;
   #timer: Timer | undefined;
   #scheduled = false;
-  #broken: string | undefined;
   #onClosed: (() => void) | undefined;
 
   constructor(data: SqliteData, options: SqliteOptions) {
     let onNames = () => {};
     super(data, options, {
       onDrop: (...drop) => noteDrop(data.gathered, ...drop),
-      onChange(...change) {
-        noteName(data, ...change);
+      onChange(channel, key, hold) {
+        noteName(data.gathered, { channel, key, row: hold && rowOf(hold, options) });
         onNames();
       },
     });
     // While batches fail, names alone wait for the next message or the next renewal.
-    onNames = () => data.failure === undefined && this.#schedule();
+    onNames = () => data.status.state === "ready" && this.#schedule();
     this.#data = data;
     this.#log = options.log;
     const { worker } = data;
@@ -78,7 +79,7 @@ export class SqliteBroker extends MemoryBroker {
   }
 
   override publish(channel: string, draft: Draft, answer: PublishAnswer): void {
-    if (this.#broken !== undefined || this.#data.bytes > BYTES_MOST) {
+    if (this.#isBroken() || this.#data.bytes > BYTES_MOST) {
       return answer("unavailable", draft);
     }
     const { session, ref, text } = draft;
@@ -97,9 +98,7 @@ export class SqliteBroker extends MemoryBroker {
   }
 
   override status(): BrokerStatus {
-    if (this.#broken !== undefined) return { state: "broken", reason: this.#broken };
-    const { failure } = this.#data;
-    return failure === undefined ? { state: "ready" } : { state: "failing", reason: failure };
+    return this.#data.status;
   }
 
   override dispose(): void {
@@ -108,7 +107,7 @@ export class SqliteBroker extends MemoryBroker {
   }
 
   override close(): Promise<void> {
-    if (this.#broken !== undefined) return Promise.resolve();
+    if (this.#isBroken()) return Promise.resolve();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#onClosed = () => {
       this.dispose();
@@ -122,17 +121,17 @@ export class SqliteBroker extends MemoryBroker {
   #post(channel: string, draft: Draft, answer: PublishAnswer, once?: Once): void {
     const data = this.#data;
     const prev = data.tails.get(channel) ?? this.messages.last(channel);
-    const id = nextId(prev, this.options.clock());
-    const { text, user } = draft;
+    const message = messageAfter(prev, this.options.date(), draft);
+    const { id, timestamp, text, user } = message;
     const post: Post = {
       channel,
-      message: { id, prev, text, user },
-      ref: once && { ...once, id },
+      message,
+      ref: once && { ...once, id, timestamp },
       bytes: POST_BYTES + 2 * (text.length + user.length),
       waiting: [{ draft, answer }],
     };
     if (post.ref !== undefined) {
-      this.refs.note(post.ref);
+      this.refs.note(post.ref, draft.network);
       data.underWay.set(`${channel}\n${id}`, post);
     }
     data.tails.set(channel, id);
@@ -163,7 +162,7 @@ export class SqliteBroker extends MemoryBroker {
     const data = this.#data;
     const { posts, names, drops } = data.gathered;
     const nothing = posts.length + names.size + drops.size === 0;
-    if (data.writing !== undefined || (nothing && !always) || this.#broken !== undefined) return;
+    if (data.writing !== undefined || (nothing && !always) || this.#isBroken()) return;
     data.writing = data.gathered;
     data.gathered = newBatch();
     data.writtenAt = performance.now();
@@ -180,14 +179,14 @@ export class SqliteBroker extends MemoryBroker {
     // What cannot be written now is lost by closing; trying for ever would not save it.
     if (this.#onClosed !== undefined) return this.#finish(reply.done !== "write");
     const { posts, names } = data.gathered;
-    const namesWait = names.size > 0 && data.failure === undefined;
+    const namesWait = names.size > 0 && data.status.state === "ready";
     if (posts.length > 0 || namesWait) this.#schedule();
   }
 
   #onWritten({ posts }: Batch): void {
     const data = this.#data;
-    if (data.failure !== undefined) this.#log.info("database works again");
-    data.failure = undefined;
+    if (data.status.state !== "ready") this.#log.info("database works again");
+    data.status = READY;
     for (const post of posts) {
       const { channel, message, ref, bytes } = post;
       data.bytes -= bytes;
@@ -201,9 +200,8 @@ export class SqliteBroker extends MemoryBroker {
 
   #onFailed(failed: Batch, { reason, fault, broken }: Failure): void {
     const data = this.#data;
-    if (data.failure === undefined) logFailure(this.#log, reason);
-    data.failure = reason;
-    if (broken) this.#broken = reason;
+    if (data.status.state === "ready") logFailure(this.#log, reason);
+    data.status = { state: broken ? "broken" : "failing", reason };
     const { gathered } = data;
     data.gathered = gatherAgain(failed, gathered);
     this.#refuse(failed.posts, fault, gathered.posts);
@@ -229,14 +227,18 @@ export class SqliteBroker extends MemoryBroker {
    */
   readonly #onEnd = (): void => {
     if (this.#onClosed !== undefined) return this.#onClosed();
-    this.#broken = "its thread has ended";
     this.#log.error("database thread ended");
     const data = this.#data;
+    data.status = { state: "broken", reason: "its thread has ended" };
     const { writing, gathered } = data;
     data.writing = undefined;
     data.gathered = newBatch();
     this.#refuse(writing?.posts ?? [], "unknown", gathered.posts);
   };
+
+  #isBroken(): boolean {
+    return this.#data.status.state === "broken";
+  }
 
   /** Writes what is left, unless that is given up, and closes the file. */
   #finish(givenUp: boolean): void {

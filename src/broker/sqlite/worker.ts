@@ -1,5 +1,13 @@
 import type { Database } from "bun:sqlite";
-import { isFull, open, type OpenDatabase, read, writeRef, writeVersion } from "./database.ts";
+import {
+  isFull,
+  open,
+  type OpenDatabase,
+  read,
+  refsSince,
+  writeRef,
+  writeVersion,
+} from "./database.ts";
 import { GONE } from "./file.ts";
 import type { Batch, Order, Reply } from "./orders.ts";
 
@@ -11,15 +19,16 @@ import type { Batch, Order, Reply } from "./orders.ts";
 /**
  * Writes a batch, which is one transaction, and says what became of it. An empty one only looks
  * whether the file is still there.
+ * @param now seconds since the epoch
  */
-export function write({ database, file }: OpenDatabase, batch: Batch, refsSince: number): Reply {
+export function write({ database, file }: OpenDatabase, batch: Batch, now: number): Reply {
   const gone = { done: "failed", reason: GONE, broken: false } as const;
   if (!file.isThere()) return { ...gone, fault: "unavailable" };
   if (isEmpty(batch)) return { done: "write" };
   let committing = false;
   try {
     database.run("BEGIN IMMEDIATE");
-    insert(database, batch, refsSince);
+    insert(database, batch, now);
     committing = true;
     database.run("COMMIT");
     if (file.isThere()) return { done: "write" };
@@ -34,8 +43,8 @@ export function write({ database, file }: OpenDatabase, batch: Batch, refsSince:
   }
 }
 
-function openedReply({ database, shared, failure }: OpenDatabase, refsSince: number): Reply {
-  return { done: "open", contents: read(database, refsSince), shared, failure };
+function openedReply({ database, shared, failure }: OpenDatabase, now: number): Reply {
+  return { done: "open", contents: read(database, now), shared, failure };
 }
 
 function isEmpty({ messages, names, drops, probe }: Batch): boolean {
@@ -65,11 +74,11 @@ function takeBack(database: Database, batch: Batch): boolean {
 }
 
 /** The database caches the statements, and finalizes them when it is closed. */
-function insert(database: Database, batch: Batch, refsSince: number): void {
-  const message = database.query("INSERT INTO messages VALUES (?, ?, ?, ?, ?)");
+function insert(database: Database, batch: Batch, now: number): void {
+  const message = database.query("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?)");
   const channel = database.query("INSERT OR REPLACE INTO channels VALUES (?, ?)");
-  const oldRefs = database.query("DELETE FROM refs WHERE id < ?");
-  const name = database.query("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?, ?)");
+  const oldRefs = database.query("DELETE FROM refs WHERE timestamp < ?");
+  const name = database.query("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?)");
   const noName = database.query("DELETE FROM names WHERE channel = ? AND key = ?");
   const drop = database.query("DELETE FROM messages WHERE channel = ? AND id <= ?");
   const forget = database.query("DELETE FROM channels WHERE channel = ? AND last <= ?");
@@ -84,15 +93,17 @@ function insert(database: Database, batch: Batch, refsSince: number): void {
   }
   const lasts = new Map<string, number>();
   for (const one of batch.messages) {
-    if (batch.keeps) message.run(one.channel, one.id, one.prev, one.text, one.user);
+    if (batch.keeps) {
+      message.run(one.channel, one.id, one.prev, one.text, one.user, one.timestamp);
+    }
     lasts.set(one.channel, one.id);
   }
   for (const [id, last] of lasts) channel.run(id, last);
   for (const one of batch.refs) writeRef(database, one);
-  if (batch.refs.length > 0) oldRefs.run(refsSince);
+  if (batch.refs.length > 0) oldRefs.run(refsSince(now));
   for (const { channel: id, key, row } of batch.names) {
     if (row === undefined) noName.run(id, key);
-    else name.run(id, key, row.shown, row.session, row.since, row.until);
+    else name.run(id, key, row.shown, row.session, row.since);
   }
 }
 
@@ -110,10 +121,10 @@ function serve(): void {
   function obey(order: Order): Reply {
     switch (order.do) {
       case "open":
-        opened = open(order.path);
-        return openedReply(opened, order.refsSince);
+        opened = open(order.path, order.now);
+        return openedReply(opened, order.now);
       case "write":
-        return write(opened!, order.batch, order.refsSince);
+        return write(opened!, order.batch, order.now);
       case "close":
         opened?.database.close();
         return { done: "close" };
