@@ -86,7 +86,7 @@ function size(long: number, short: number): number {
   return LONG ? long : short;
 }
 
-const SECONDS = size(12, 2);
+const SECONDS = size(12, 1.5);
 const TIMEOUT = 120_000;
 
 /** Attacks that need no preparation, with what they may do. */

@@ -18,7 +18,7 @@ export interface AttackOptions {
   readonly settings?: Record<string, string>;
   /** How long the attack goes on once all attackers are there. */
   readonly seconds: number;
-  /** How long to watch before and after. Default: 3 and 10, or 1 and 2 in the short form. */
+  /** How long to watch before and after. Default: 3 and 10, or half of one in the short form. */
   readonly before?: number;
   readonly after?: number;
   /** A channel under attack in which a well-behaved client talks as well. */
@@ -88,7 +88,7 @@ async function watch(
   shoal: Shoal,
   ending: AsyncDisposableStack,
 ): Promise<Report> {
-  const { before = LONG ? 3 : 0.5, after = LONG ? 10 : 1, seconds } = options;
+  const { before = LONG ? 3 : 0.5, after = LONG ? 10 : 0.5, seconds } = options;
   const quiet = ending.use(await Victims.enter(`${shoal.ws}/quiet`));
   const insider = options.inside && (await Victims.enter(`${shoal.ws}/${options.inside}`, 0));
   if (insider) ending.use(insider);

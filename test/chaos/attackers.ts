@@ -75,10 +75,13 @@ const HI = frame('{"type":"message","text":"hi"}');
 
 /** Fills a channel with messages that take 12 KB each on the wire. */
 async function fill(path: string): Promise<void> {
-  const wire = await enter(path);
+  const filled = Promise.withResolvers<void>();
+  const onText = (text: string) => text.startsWith('{"type":"ack"') && filled.resolve();
+  const wire = await enter(path, { onText });
   wire.write(nameOf(0));
   for (let n = 0; n < 45; n++) wire.write(LONG_TEXT);
-  await Bun.sleep(500);
+  wire.write(frame({ type: "message", text: TWO_KB, ref: "last" }));
+  await filled.promise;
   wire.end();
 }
 
