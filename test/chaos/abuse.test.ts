@@ -146,7 +146,15 @@ const PLAIN: [AttackOptions, Bounds?][] = [
     {
       name: "a crowd that does not read what is said",
       attack: "unread",
-      params: { connections: size(1000, 300) },
+      params: { connections: size(1000, 300), pongs: true },
+      seconds: size(30, 3),
+    },
+  ],
+  [
+    {
+      name: "a crowd that reads little of what is said",
+      attack: "unread",
+      params: { connections: size(1000, 300), sips: true },
       seconds: size(30, 3),
     },
   ],

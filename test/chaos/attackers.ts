@@ -1,4 +1,4 @@
-import { frame, Wire, type WireOptions } from "./wire.ts";
+import { frame, PONG, Wire, type WireOptions } from "./wire.ts";
 
 /**
  * The process that attacks: `bun attackers.ts <http> <attacks> <params as JSON>`, the attacks with
@@ -178,6 +178,9 @@ const ATTACKS: Record<string, () => Promise<void>> = {
     }
     pace(talkers, 10, (wire) => say(wire, LONG_TEXT));
     pace(deaf, 1, (wire) => say(wire, HISTORY));
+    // Some claim that they are alive, or read a little now and then.
+    pace(deaf, 1, (wire) => params.pongs === true && say(wire, PONG));
+    pace(deaf, 1, (wire) => params.sips === true && wire.sip());
   },
 
   /** Everyone in a channel talks as fast as the rules allow. */

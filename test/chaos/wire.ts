@@ -19,7 +19,7 @@ export interface WireOptions {
   readonly hello?: string;
 }
 
-const PONG = clientFrame("", 0x8a);
+export const PONG = clientFrame("", 0x8a);
 const HEARTBEAT = clientFrame('{"type":"heartbeat"}');
 const HEARTBEAT_START = Buffer.from('{"type":"heartbeat"');
 
@@ -37,6 +37,7 @@ export class Wire {
   #socket: Socket | undefined;
   #unsent: Uint8Array[] = [];
   #head = "";
+  #sipping = false;
 
   constructor(options: WireOptions) {
     this.#options = options;
@@ -67,6 +68,12 @@ export class Wire {
       wire.answered.resolve();
     }
     return wire;
+  }
+
+  /** Reads what has come so far, or a part of it, and no more. */
+  sip(): void {
+    this.#sipping = true;
+    this.#socket?.resume();
   }
 
   /** Whether the server takes what is sent. */
@@ -106,6 +113,7 @@ export class Wire {
 
   #read(chunk: Buffer): void {
     this.received += chunk.length;
+    if (this.#sipping) this.#socket?.pause();
     if (this.open) return scan(this.#scan, chunk, this.#onFrame);
     this.#head += chunk.toString("latin1");
     const end = this.#head.indexOf("\r\n\r\n");
@@ -149,5 +157,3 @@ function startsWith(bytes: Uint8Array, start: number, prefix: Uint8Array): boole
 export function frame(value: object | string): Uint8Array {
   return clientFrame(typeof value === "string" ? value : JSON.stringify(value));
 }
-
-export { PONG };
