@@ -64,6 +64,7 @@ async function withstands(options: AttackOptions, bounds: Bounds = {}): Promise<
 /** Connections that break every rule, from one address. */
 const FLOODS: Record<string, string> = {
   connections: "connections from one address",
+  requests: "plain requests",
   slowloris: "handshakes that never end",
   pings: "pings",
   fragments: "fragments",

@@ -285,6 +285,20 @@ const ATTACKS: Record<string, () => Promise<void>> = {
     );
   },
 
+  /** Plain requests for the page and for what is not there, many on each connection. */
+  async requests() {
+    const head = `Host: localhost\r\nX-Forwarded-For: ${from}\r\nAccept-Encoding: gzip\r\n`;
+    const requests = [
+      `GET / HTTP/1.1\r\n${head}Accept: text/html\r\n\r\n`,
+      `GET /a HTTP/1.1\r\n${head}\r\n`,
+    ];
+    const bytes = repeat(Buffer.from(requests.join("")), 10);
+    const wires = await crowd(number("connections", 100), (index) =>
+      Wire.connect(http, "/", { hello: requests[0]!, index }),
+    );
+    pace(wires, number("perSecond", 100), (wire) => say(wire, bytes));
+  },
+
   pings: flood(repeat(raw(0x89, 0x80, 0, 0, 0, 0), 100)),
   /** Parts of one byte of a message that never ends. */
   fragments: flood(
