@@ -285,18 +285,26 @@ const ATTACKS: Record<string, () => Promise<void>> = {
     );
   },
 
-  /** Plain requests for the page and for what is not there, many on each connection. */
+  /** Plain requests, many at once on each connection. */
   async requests() {
-    const head = `Host: localhost\r\nX-Forwarded-For: ${from}\r\nAccept-Encoding: gzip\r\n`;
-    const requests = [
-      `GET / HTTP/1.1\r\n${head}Accept: text/html\r\n\r\n`,
-      `GET /a HTTP/1.1\r\n${head}\r\n`,
-    ];
-    const bytes = repeat(Buffer.from(requests.join("")), 10);
-    const wires = await crowd(number("connections", 100), (index) =>
-      Wire.connect(http, "/", { hello: requests[0]!, index }),
-    );
-    pace(wires, number("perSecond", 100), (wire) => say(wire, bytes));
+    const head = `HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: ${from}\r\n`;
+    const kinds = ["GET /a", "HEAD /", "POST /a", "GET /-/health", "GET /robots.txt", "GET /%zz"];
+    const wires: Wire[] = [];
+    const open = async (n: number) => {
+      const hello = `${kinds[n % kinds.length]} ${head}\r\n`;
+      const wire = await Wire.connect(http, "/", { hello, index: n });
+      count("opened");
+      wires[n] = wire;
+      return wire;
+    };
+    const size = number("connections", 100);
+    await crowd(size, open);
+    const numbers = Array.from({ length: size }, (_, n) => n);
+    const bytes = kinds.map((kind) => repeat(Buffer.from(`${kind} ${head}\r\n`), 20));
+    pace(numbers, number("perSecond", 100), (n) => {
+      if (wires[n]?.closed === true) open(n).catch(() => count("not connected"));
+      else if (wires[n] !== undefined) say(wires[n], bytes[n % kinds.length]!);
+    });
   },
 
   pings: flood(repeat(raw(0x89, 0x80, 0, 0, 0, 0), 100)),
