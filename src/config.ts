@@ -1,4 +1,4 @@
-import { SETTINGS } from "./settings.ts";
+import { type Setting, SETTINGS } from "./settings.ts";
 
 /** The settings of a server, in the units that {@link SETTINGS} names; "" stands for no path. */
 export type Config = {
@@ -17,8 +17,10 @@ export function readConfig(
 ): { readonly config: Config } | { readonly faults: readonly string[] } {
   const faults: string[] = [];
   const values: Record<string, unknown> = {};
-  for (const [key, { variable, default: fallback, allowed, read }] of Object.entries(SETTINGS)) {
-    const text = env[variable]?.trim() || fallback;
+  const store = env[SETTINGS.database.variable]?.trim() ? "database" : "memory";
+  for (const [key, setting] of Object.entries<Setting<unknown>>(SETTINGS)) {
+    const { variable, allowed, read } = setting;
+    const text = env[variable]?.trim() || (setting.depends?.[store] ?? setting.default);
     const value = read(text);
     if (value === undefined) {
       faults.push(`${variable} is ${JSON.stringify(text)}, but must be ${allowed}.`);

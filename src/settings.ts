@@ -6,10 +6,12 @@ import { originsOf } from "./auth/origins.ts";
 /** Every setting there is; config.ts reads them. */
 
 /** One setting: how to parse it, and the words that describe it. */
-interface Setting<T> {
+export interface Setting<T> {
   readonly variable: string;
   /** The default, as it would stand in the environment; "" for none. */
   readonly default: string;
+  /** The default if it depends on whether there is a database; `default` is "" then. */
+  readonly depends?: { readonly memory: string; readonly database: string };
   /** One line for --help, .env.example and docs/configuration.md. */
   readonly about: string;
   /** The values that it accepts, to complete "… must be". */
@@ -166,20 +168,29 @@ export const SETTINGS = {
   },
   historyLimit: {
     variable: "HISTORY_LIMIT",
-    default: "100",
-    about: "messages kept per channel, for clients that come back; 0 keeps none",
-    ...integer(0, 1_000_000),
+    default: "",
+    depends: { memory: "100", database: "100000" },
+    about: "messages kept per channel; 0 keeps none; without it, 100, or 100000 with DATABASE",
+    ...integer(0, 1_000_000_000),
   },
   historyTtl: {
     variable: "HISTORY_TTL",
-    default: "3600",
-    about: "seconds that an empty channel is remembered",
-    ...decimal(0, 31_536_000),
+    default: "",
+    depends: { memory: "3600", database: "none" },
+    about:
+      "seconds that an empty channel is remembered, or none for ever; without it, 3600, or none with DATABASE",
+    ...orNone(decimal(0, 31_536_000)),
+  },
+  historyAge: {
+    variable: "HISTORY_AGE",
+    default: "none",
+    about: "seconds after which a message is deleted, or none",
+    ...orNone(decimal(1, 3_153_600_000)),
   },
   historyMemory: {
     variable: "HISTORY_MEMORY",
     default: "67108864",
-    about: "bytes of memory that all kept messages together may use",
+    about: "bytes of memory that kept messages may use together",
     ...integer(0, 1_099_511_627_776),
   },
   sessionGrace: {
@@ -194,6 +205,13 @@ export const SETTINGS = {
     default: "",
     about: "SQLite file that keeps messages and names across restarts; without one, memory only",
     ...anyText("the path of a file"),
+  },
+  databaseSize: {
+    variable: "DATABASE_SIZE",
+    default: "none",
+    about:
+      "bytes of DATABASE above which the oldest messages of whoever takes most are deleted, or none",
+    ...orNone(integer(1_048_576, 1_125_899_906_842_624)),
   },
   logLevel: {
     variable: "LOG_LEVEL",
@@ -215,6 +233,14 @@ function decimal(least: number, most: number): Pick<Setting<number>, "allowed" |
   return {
     allowed: `a number from ${least} to ${most}`,
     read: (text) => (/^\d*\.?\d+$/.test(text) ? within(Number(text), least, most) : undefined),
+  };
+}
+
+/** A number, or Infinity for `none`. */
+function orNone({ allowed, read }: Pick<Setting<number>, "allowed" | "read">) {
+  return {
+    allowed: `${allowed}, or none`,
+    read: (text: string) => (text.toLowerCase() === "none" ? Infinity : read(text)),
   };
 }
 

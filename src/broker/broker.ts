@@ -38,8 +38,15 @@ export interface Broker {
   release(channel: string, release: Release, answer?: Answer<void>): void;
   /** Frees the names that are kept for a session: its client wants none, or has another. */
   giveUp(channel: string, session: string, answer?: Answer<void>): void;
-  /** Finds the messages after an id, before an id, or the newest: oldest first, `limit` at most. */
-  history(channel: string, query: HistoryQuery, answer: Answer<Page>): void;
+  /**
+   * Finds the messages after an id, before an id, or the newest: oldest first, `limit` at most.
+   * @param answer gets undefined if the store cannot be read
+   */
+  history(channel: string, query: HistoryQuery, answer: Answer<Page | undefined>): void;
+  /** Finds the messages that have everything that a search names, the newest first. */
+  search(channel: string, query: SearchQuery, answer: Answer<Found | undefined>): void;
+  /** Removes the text of a message, by an entry of the chain with an id of its own. */
+  remove(channel: string, removal: Removal, answer: Answer<number | RemovalFault>): void;
   /** Counts and lists everyone in a channel. */
   roster(channel: string, answer: Answer<Roster>): void;
   /** Holds on to what this node has, and ends what has expired. Call it about every second. */
@@ -89,6 +96,8 @@ export interface Draft {
   /** With a `ref`, the message is posted once for this session, ref and channel. */
   readonly session?: string | undefined;
   readonly ref?: string | undefined;
+  /** The message that it removes; see {@link Broker.remove}. */
+  readonly deletes?: number | undefined;
 }
 
 /**
@@ -97,6 +106,16 @@ export interface Draft {
  * tried again and is posted once.
  */
 export type PublishFault = "ref_reused" | "not_identified" | "unavailable" | "unknown";
+
+/** What removes a message, from the session that posted it. */
+export interface Removal extends Omit<Draft, "text" | "user" | "session" | "deletes"> {
+  readonly session: string;
+  /** The id of the message. */
+  readonly id: number;
+}
+
+/** "not_found": it is not kept, or removed already. "forbidden": another session has posted it. */
+export type RemovalFault = PublishFault | "not_found" | "forbidden";
 
 export interface Claim {
   readonly holder: Holder;
@@ -143,12 +162,29 @@ export interface Roster {
   readonly names: readonly string[] | undefined;
 }
 
-/** A request for a page of history: after an id, before an id, or the newest. */
+/** A request for a page of history: after an id, before an id, around an id, or the newest. */
 export interface HistoryQuery {
   readonly after?: number | undefined;
   readonly before?: number | undefined;
+  readonly around?: number | undefined;
   /** Messages at most. */
   readonly limit: number;
+}
+
+/** A request for what a search finds, before an id or at all. */
+export interface SearchQuery {
+  /** What somebody typed; see `searchOf` in words.ts. */
+  readonly query: string;
+  readonly before?: number | undefined;
+  /** Messages at most. */
+  readonly limit: number;
+}
+
+/** What a search has found, the newest first. */
+export interface Found {
+  readonly messages: readonly Message[];
+  /** Whether there is more before it. */
+  readonly more: boolean;
 }
 
 /**
@@ -172,10 +208,14 @@ export interface BrokerRules {
   readonly history: {
     /** Messages kept of a channel; 0 for none. */
     readonly limit: number;
-    /** How long an empty channel is remembered, in milliseconds. */
+    /** How long an empty channel is remembered, in milliseconds; Infinity for no limit. */
     readonly ttl: number;
-    /** Bytes over all channels. */
+    /** Bytes of memory over all channels. */
     readonly memory: number;
+    /** How old a message gets, in milliseconds; by default there is no limit. */
+    readonly age?: number;
+    /** Bytes of a database; by default there is no limit. */
+    readonly size?: number;
   };
   readonly names: {
     /** How long a name is kept for its session, in milliseconds; 0 for not at all. */
@@ -190,7 +230,9 @@ export interface BrokerRules {
  * the time is not past `prev`.
  * @param now milliseconds since the epoch
  */
-export function messageAfter(prev: number, now: number, { text, user }: Draft): Message {
+export function messageAfter(prev: number, now: number, draft: Draft): Message {
+  const { text, user, session, deletes } = draft;
   const id = Math.max(prev + 1, now * 1000);
-  return { id, prev, timestamp: Math.floor(now / 1000), text, user };
+  const message = { id, prev, timestamp: Math.floor(now / 1000), text, user, session };
+  return deletes === undefined ? message : { ...message, deletes };
 }

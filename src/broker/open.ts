@@ -35,6 +35,8 @@ function rulesOf(config: Config): BrokerRules {
       limit: config.historyLimit,
       ttl: config.historyTtl * 1000,
       memory: config.historyMemory,
+      age: config.historyAge * 1000,
+      size: config.databaseSize,
     },
     names: { grace: config.sessionGrace * 1000, heldFor: config.heartbeatInterval * 1000 },
   };

@@ -2,7 +2,7 @@ import type { GapEvent } from "./api.ts";
 import { PAGE } from "../protocol/limits.ts";
 import type { HistoryFrame, MessageFields } from "../protocol/outbound.ts";
 
-export type ChainedMessage = Required<MessageFields>;
+export type ChainedMessage = MessageFields & Required<Pick<MessageFields, "id" | "prev">>;
 
 export interface InboxOptions {
   /** How many messages to begin with. */

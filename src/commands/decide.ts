@@ -1,6 +1,6 @@
 import type { Sessions } from "../auth/sessions.ts";
 import { spendMessage, type VisitorLimits } from "../auth/visitors.ts";
-import type { HistoryQuery } from "../broker/broker.ts";
+import type { HistoryQuery, SearchQuery } from "../broker/broker.ts";
 import { listenersOf } from "../node/channels.ts";
 import type { Load } from "../node/load.ts";
 import type { Connection } from "../node/state.ts";
@@ -32,6 +32,13 @@ export type Outcome =
   | { readonly do: "claim"; readonly name: Name; readonly session: string | undefined }
   | { readonly do: "give up"; readonly session: string }
   | { readonly do: "history"; readonly query: HistoryQuery }
+  | { readonly do: "search"; readonly query: SearchQuery }
+  | {
+      readonly do: "remove";
+      readonly id: number;
+      readonly session: string;
+      readonly ref: string | undefined;
+    }
   | { readonly do: "presence" };
 
 export interface Rules {
@@ -80,6 +87,12 @@ export function decide(
       return identify(connection, command, rules);
     case "history":
       return history(command);
+    case "search": {
+      const { query, before, limit } = command;
+      return { do: "search", query: { query, before, limit: pageOf(limit) } };
+    }
+    case "delete":
+      return remove(connection, command, now, rules);
     case "presence":
       return PRESENCE;
     case "rejected":
@@ -147,8 +160,25 @@ function identify(
     : { do: "claim", name, session };
 }
 
-function history({ after, before, limit = PAGE.default }: Command & { type: "history" }): Outcome {
-  return { do: "history", query: { after, before, limit: Math.min(limit, PAGE.max) } };
+function history({ after, before, around, limit }: Command & { type: "history" }): Outcome {
+  return { do: "history", query: { after, before, around, limit: pageOf(limit) } };
+}
+
+function pageOf(limit: number = PAGE.default): number {
+  return Math.min(limit, PAGE.max);
+}
+
+/** Whoever has the session may remove what it said, under whatever name. */
+function remove(
+  { session, visitor }: Connection,
+  { id, ref }: Command & { type: "delete" },
+  now: number,
+  { visitors }: Rules,
+): Outcome {
+  if (session === undefined) return error("not_identified", ref);
+  const limit = visitor && spendMessage(visitor, false, visitors, now);
+  if (limit !== undefined) return error("rate_limited", ref, ADDRESS_LIMITS[limit]);
+  return { do: "remove", id, session, ref };
 }
 
 /** The outcome of a frame that exceeds the rate limit. */
@@ -166,6 +196,7 @@ function reject(connection: Connection, command: Decoded | undefined, code: Erro
   if (command === undefined || typeof command === "string") return error(code);
   if (command.type === "identity") return identityRefused(connection, code);
   if (command.type === "message") return error(code, refOf(connection, command));
+  if (command.type === "delete") return error(code, command.ref);
   if (command.type !== "rejected") return error(code);
   return command.identity === true ? identityRefused(connection, code) : error(code, command.ref);
 }

@@ -1,5 +1,5 @@
 import type { Sessions } from "../auth/sessions.ts";
-import type { Broker, HistoryQuery, PublishAnswer } from "../broker/broker.ts";
+import type { Broker, Draft, HistoryQuery, RemovalFault, SearchQuery } from "../broker/broker.ts";
 import type { Outcome } from "../commands/decide.ts";
 import type { Log } from "../log.ts";
 import { listenersOf } from "../node/channels.ts";
@@ -14,6 +14,7 @@ import {
   IDENTITY_REFUSED,
   identityFrameV1,
   identityRefusedV1,
+  searchFrame,
 } from "../protocol/encode.ts";
 import type { Name } from "../protocol/names.ts";
 import { type Allowance, rosterBytes } from "./allowance.ts";
@@ -57,6 +58,10 @@ export class Performer {
         return this.#giveUp(peer, outcome.session);
       case "history":
         return this.#history(peer, outcome.query);
+      case "search":
+        return this.#search(peer, outcome.query);
+      case "remove":
+        return this.#remove(peer, outcome);
       case "presence":
         return this.#presence(peer);
     }
@@ -91,7 +96,10 @@ export class Performer {
   }
 
   /** One function for all messages, so that none costs a closure. */
-  readonly #published: PublishAnswer = (answer, { holder, ref }) => {
+  readonly #published = (
+    answer: number | RemovalFault,
+    { holder, ref }: Pick<Draft, "holder" | "ref">,
+  ): void => {
     const peer = holder as Peer;
     const { node, turns } = this.#parts;
     if (peer.closed) return;
@@ -143,20 +151,43 @@ export class Performer {
   }
 
   #history(peer: Peer, query: HistoryQuery): void {
-    const { broker, node, allowance, turns } = this.#parts;
-    if (peer.paging || !allowance.allows(peer)) return node.tell(peer, errorFrame("busy"));
     const { channel } = peer;
-    const known = this.#pages.get(channel, query);
+    const known = this.#mayAsk(peer) ? this.#pages.get(channel, query) : undefined;
     if (known !== undefined) return this.#answerPage(peer, known);
+    this.#ask(peer, (answer) =>
+      this.#parts.broker.history(channel.id, query, (page) =>
+        answer(() => {
+          if (page === undefined) return undefined;
+          const frame = historyFrame(page, query);
+          if (page.messages.length > 0) this.#pages.set(channel, query, frame);
+          return frame;
+        }),
+      ),
+    );
+  }
+
+  #search(peer: Peer, query: SearchQuery): void {
+    this.#ask(peer, (answer) =>
+      this.#parts.broker.search(peer.channel.id, query, (found) =>
+        answer(() => found && searchFrame(found.messages, found.more)),
+      ),
+    );
+  }
+
+  /** Whether a peer may ask something now: one question at a time, within its allowance. */
+  #mayAsk(peer: Peer): boolean {
+    return !peer.paging && this.#parts.allowance.allows(peer);
+  }
+
+  /** Puts a question to the broker whose answer is a page. @param put gets what makes the frame */
+  #ask(peer: Peer, put: (answer: (frame: () => string | undefined) => void) => void): void {
+    const { node, turns } = this.#parts;
+    if (!this.#mayAsk(peer)) return node.tell(peer, errorFrame("busy"));
     peer.paging = true;
-    broker.history(channel.id, query, (page) => {
+    put((frame) => {
       peer.paging = false;
       if (peer.closed) return;
-      turns.attempt(peer, () => {
-        const frame = historyFrame(page, query.after !== undefined);
-        if (page.messages.length > 0) this.#pages.set(channel, query, frame);
-        this.#answerPage(peer, frame);
-      });
+      turns.attempt(peer, () => this.#answerPage(peer, frame() ?? errorFrame("unavailable")));
     });
   }
 
@@ -166,6 +197,12 @@ export class Performer {
     node.tell(peer, frame);
     // Whoever reads has answered by the time that it asks for another page.
     flow.probe(peer);
+  }
+
+  #remove(peer: Peer, { id, session, ref }: Outcome & { do: "remove" }): void {
+    const { broker } = this.#parts;
+    const removal = { holder: peer, id, session, ref, network: peer.visitor?.network };
+    broker.remove(peer.channel.id, removal, (answer) => this.#published(answer, removal));
   }
 
   #presence(peer: Peer): void {

@@ -125,6 +125,8 @@ export class Fanout {
 
 function send({ groups }: Channel, message: Message): void {
   for (const group of groups) {
-    if (group.count > 0) publishTo(group, group.audience.encode(message));
+    if (group.count === 0) continue;
+    const frame = group.audience.encode(message);
+    if (frame !== "") publishTo(group, frame);
   }
 }

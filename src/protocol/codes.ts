@@ -25,6 +25,8 @@ export const ERRORS = {
   unavailable:
     "The server cannot do this at the moment. Nothing was posted; try again in a few seconds.",
   unknown: 'The server cannot tell whether this was posted. Send it again with the same "ref".',
+  not_found: "This message is not kept here, or it was removed already.",
+  forbidden: "Only the session that posted a message can remove it.",
   name_invalid:
     "This name is not valid: 1 to 32 visible characters, no control or zero-width characters, " +
     "no mix of scripts that look alike.",

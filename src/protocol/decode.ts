@@ -2,7 +2,7 @@ import type { TObject } from "typebox";
 import { Compile, type Validator } from "typebox/compile";
 import type { ErrorCode } from "./codes.ts";
 import { type Command, PLAIN, V1 } from "./inbound.ts";
-import { REF_LIMIT } from "./limits.ts";
+import { QUERY_LIMIT, REF_LIMIT } from "./limits.ts";
 
 /** From a client's frame to a command: one parse and one compiled check. */
 
@@ -66,7 +66,8 @@ export function decode(raw: string | Uint8Array, v1: boolean): Decoded {
   const command = value as Command;
   if (check.Check(command) && (!v1 || fieldsFit(command))) return command;
   if (type === "identity") return INVALID_IDENTITY;
-  return v1 && type === "message" && isRef(ref) ? { ...INVALID_FIELD, ref } : INVALID_FIELD;
+  const answered = v1 && (type === "message" || type === "delete");
+  return answered && isRef(ref) ? { ...INVALID_FIELD, ref } : INVALID_FIELD;
 }
 
 /** Whether this can be a message's `ref`. A store would change a lone surrogate into another. */
@@ -76,9 +77,17 @@ function isRef(ref: unknown): ref is string {
 
 /** What a schema cannot say, or says too slowly. */
 function fieldsFit(command: Command): boolean {
-  if (command.type === "message") return command.ref === undefined || isRef(command.ref);
-  if (command.type === "history") {
-    return command.after === undefined || command.before === undefined;
+  switch (command.type) {
+    case "message":
+    case "delete":
+      return command.ref === undefined || isRef(command.ref);
+    case "history": {
+      const { after, before, around } = command;
+      return [after, before, around].filter((id) => id !== undefined).length <= 1;
+    }
+    case "search":
+      return command.query !== "" && command.query.length <= QUERY_LIMIT;
+    default:
+      return true;
   }
-  return true;
 }

@@ -18,17 +18,29 @@ export interface Message {
   readonly timestamp: number;
   readonly text: string;
   readonly user: string;
+  /** The id of the message that this one removes, if it does. Both have the text {@link REMOVED}. */
+  readonly deletes?: number | undefined;
+  /** The id of its author's session, which alone may remove it. It is in no frame. */
+  readonly session?: string | undefined;
 }
+
+/** The text of a message that was removed, and of the one that removes it. No client can post it. */
+export const REMOVED = '""';
 
 function plainFields({ timestamp, text, user }: Message): string {
   return `"text":${text},"timestamp":${timestamp},"user":${user}`;
 }
 
 function v1Fields(message: Message): string {
-  return `${plainFields(message)},"id":${message.id},"prev":${message.prev}`;
+  const fields = `${plainFields(message)},"id":${message.id},"prev":${message.prev}`;
+  if (message.text !== REMOVED) return fields;
+  const { deletes } = message;
+  return `${fields},${deletes ? `"deletes":${deletes}` : '"deleted":"true"'}`;
 }
 
+/** The frame of a message; none of a removal, which plain clients are not told. */
 export function messageFrame(message: Message): string {
+  if (message.text === REMOVED) return "";
   return `{"type":"message",${plainFields(message)}}`;
 }
 
@@ -96,26 +108,64 @@ export interface Page {
   readonly gap: boolean;
   /** Whether more is kept in the direction of the request. */
   readonly more: boolean;
+  /** Of a page around an id: whether more is kept on each side. */
+  readonly before?: boolean;
+  readonly after?: boolean;
+}
+
+/** Which page of history was asked for. */
+interface Direction {
+  readonly after?: number | undefined;
+  readonly around?: number | undefined;
 }
 
 /**
  * A page as one frame of at most 256 KiB, or of one message. Messages that do not fit are left out
- * at the far end: the newest of a page that goes forward, the oldest of one that goes back.
+ * at the far end: the newest of a page that goes forward, the oldest of one that goes back, and both
+ * of one around an id.
  */
-export function historyFrame(page: Page, forward: boolean): string {
+export function historyFrame(page: Page, { after, around }: Direction): string {
   const { messages } = page;
-  const parts: string[] = [];
-  let bytes = 64;
-  for (let at = 0; at < messages.length; at++) {
-    const message = messages[forward ? at : messages.length - 1 - at]!;
-    const part = `{${v1Fields(message)}}`;
-    bytes += Buffer.byteLength(part) + 1;
-    if (bytes > PAGE_BYTES && at > 0) break;
-    parts.push(part);
+  let from = after === undefined ? messages.length - 1 : 0;
+  if (around !== undefined) {
+    const found = messages.findIndex(({ id }) => id >= around);
+    if (found !== -1) from = found;
   }
-  if (!forward) parts.reverse();
-  const more = page.more || parts.length < messages.length;
-  return `{"type":"history","messages":[${parts.join(",")}],"gap":"${page.gap}","more":"${more}"}`;
+  const { parts, low, high } = fitting(messages, from);
+  const sides = {
+    before: low > 0 || page.before === true,
+    after: high < messages.length || page.after === true,
+  };
+  const more = page.more || low > 0 || high < messages.length;
+  const ends = around === undefined ? "" : `,"before":"${sides.before}","after":"${sides.after}"`;
+  return `{"type":"history","messages":[${parts.join(",")}],"gap":"${page.gap}","more":"${more}"${ends}}`;
+}
+
+/** What a search has found, as one frame of at most 256 KiB, or of one message. */
+export function searchFrame(messages: readonly Message[], more: boolean): string {
+  const { parts, high } = fitting(messages, 0);
+  const rest = more || high < messages.length;
+  return `{"type":"search","messages":[${parts.join(",")}],"more":"${rest}"}`;
+}
+
+/** As many messages around one of them as fit into a frame: those from `low` up to `high`. */
+function fitting(messages: readonly Message[], from: number) {
+  const parts: string[] = [];
+  let [low, high, bytes] = [Math.max(0, from), Math.max(0, from), 100];
+  while (low > 0 || high < messages.length) {
+    const forward = high < messages.length && (low === 0 || high - from <= from - low);
+    const part = `{${v1Fields(messages[forward ? high : low - 1]!)}}`;
+    bytes += Buffer.byteLength(part) + 1;
+    if (bytes > PAGE_BYTES && parts.length > 0) break;
+    if (forward) {
+      parts.push(part);
+      high++;
+    } else {
+      parts.unshift(part);
+      low--;
+    }
+  }
+  return { parts, low, high };
 }
 
 /** Everyone in a channel. Without `names`, there are too many to name. */

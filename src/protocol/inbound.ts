@@ -1,5 +1,5 @@
 import Type, { type Static, type TProperties } from "typebox";
-import { REF_LIMIT } from "./limits.ts";
+import { QUERY_LIMIT, REF_LIMIT } from "./limits.ts";
 
 /**
  * The frames that a client may send: one source for types, checks and documentation. Keys that are
@@ -51,9 +51,19 @@ export const V1 = {
   ),
   history: frame(
     "history",
-    { after: Type.Optional(Id), before: Type.Optional(Id), limit },
-    "Asks for kept messages: after an id, before an id, or the newest.",
+    { after: Type.Optional(Id), before: Type.Optional(Id), around: Type.Optional(Id), limit },
+    "Asks for kept messages: after an id, before an id, around an id, or the newest.",
   ),
+  search: frame(
+    "search",
+    {
+      query: text(`What to look for; 1 to ${QUERY_LIMIT} characters.`),
+      before: Type.Optional(Id),
+      limit,
+    },
+    "Asks for kept messages with these words, the newest first.",
+  ),
+  delete: frame("delete", { id: Id, ref }, "Removes a message of one's own."),
   presence: frame("presence", {}, "Asks who is in the channel, and for every change from then on."),
 };
 

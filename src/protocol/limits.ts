@@ -6,6 +6,8 @@ export const SUBPROTOCOL = "shoal.v1";
 export const REF_LIMIT = 64;
 /** Messages in a page of history: without a `limit` in the request, and at most. */
 export const PAGE = { default: 50, max: 200 } as const;
+/** Longest search, in UTF-16 code units. */
+export const QUERY_LIMIT = 200;
 /** Longest channel id, in code points. */
 export const CHANNEL_LIMIT = 128;
 /** Longest name, in code points. */

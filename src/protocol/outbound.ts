@@ -44,6 +44,11 @@ const plainFields = {
   user: Type.String(),
 };
 const fields = { ...plainFields, id: Id, prev: Id };
+const deletes = Type.Optional(
+  Type.Integer({ minimum: 1, description: "The id of the message that this one removes." }),
+);
+const deleted = Type.Optional(Type.Literal("true", { description: "Its text was removed." }));
+const kept = exact({ ...fields, deletes, deleted }, "A kept message.");
 
 /** The frames that a plain client receives, by `type`. */
 export const PLAIN = {
@@ -74,7 +79,7 @@ export const V1 = {
     ),
     frame("identity", { success: False, code, message }, "It does not have the name."),
   ]),
-  message: frame("message", fields, "What somebody said."),
+  message: frame("message", { ...fields, deletes }, "What somebody said, or a removal."),
   ack: frame("ack", { ref: Type.String(), id: Id }, "The message with this ref has this id."),
   error: frame(
     "error",
@@ -83,8 +88,19 @@ export const V1 = {
   ),
   history: frame(
     "history",
-    { messages: Type.Array(exact(fields, "A kept message.")), gap: Bool, more: Bool },
-    "A page of kept messages, oldest first.",
+    {
+      messages: Type.Array(kept),
+      gap: Bool,
+      more: Bool,
+      before: Type.Optional(Bool),
+      after: Type.Optional(Bool),
+    },
+    "A page of kept messages, oldest first. Around an id, with what there is on each side.",
+  ),
+  search: frame(
+    "search",
+    { messages: Type.Array(kept), more: Bool },
+    "What a search has found, newest first.",
   ),
   presence: Type.Union([
     frame("presence", { count, names: Type.Optional(names) }, "Everyone; no names: too many."),
@@ -102,6 +118,7 @@ type PlainFrame<K extends keyof typeof PLAIN> = Static<(typeof PLAIN)[K]>;
 type V1Frame<K extends keyof typeof V1> = Static<(typeof V1)[K]>;
 
 export type HistoryFrame = V1Frame<"history">;
+export type SearchFrame = V1Frame<"search">;
 export type PresenceFrame = Either<{ type: "presence"; count: number }, V1Frame<"presence">>;
 /** What a message consists of; `id` and `prev` on `shoal.v1` only. */
 export type MessageFields = Either<
@@ -114,4 +131,5 @@ export type ServerFrame =
   | { [K in keyof typeof PLAIN]: Either<PlainFrame<K>, V1Frame<K>> }[keyof typeof PLAIN]
   | V1Frame<"ack">
   | HistoryFrame
+  | SearchFrame
   | PresenceFrame;

@@ -3,6 +3,9 @@ import fc from "fast-check";
 import { draft, type Harness, messages, RULES } from "./port.ts";
 
 export function historyContract(harness: Harness): void {
+  // A database keeps what memory has no room for.
+  const inMemory = harness.kind !== "sqlite";
+
   describe(`${harness.kind}: history`, () => {
     /** Ten messages, of which the last `limit` are kept. */
     async function ten(limit: number) {
@@ -118,26 +121,29 @@ export function historyContract(harness: Harness): void {
       expect((await broker.history("a", { limit: 10 })).messages.length).toBe(1);
     });
 
-    test("stays within its memory: the oldest of the least recently used channel go first", async () => {
-      const { broker } = await harness.start({
-        history: { limit: 1000, ttl: 60_000, memory: 20_000 },
-      });
-      for (const channel of ["a", "b"]) await broker.join(channel);
-      const big = "x".repeat(1000);
-      await broker.publish("a", draft("kept no longer"));
-      for (let n = 0; n < 3; n++) await broker.publish("a", draft(big));
-      for (let n = 0; n < 6; n++) await broker.publish("b", draft(big));
-      const left = async (channel: string) =>
-        (await broker.history(channel, { limit: 100 })).messages.length;
-      expect(await left("b")).toBe(6);
-      expect(await left("a")).toBe(2);
-      for (let n = 0; n < 6; n++) await broker.publish("b", draft(big));
-      expect(await left("a")).toBe(0);
-      expect(await left("b")).toBeLessThan(12);
-      expect((await broker.history("a", { after: 0, limit: 1 })).gap).toBe(true);
-    });
+    test.if(inMemory)(
+      "stays within its memory: the oldest of the least recently used channel go first",
+      async () => {
+        const { broker } = await harness.start({
+          history: { limit: 1000, ttl: 60_000, memory: 20_000 },
+        });
+        for (const channel of ["a", "b"]) await broker.join(channel);
+        const big = "x".repeat(1000);
+        await broker.publish("a", draft("kept no longer"));
+        for (let n = 0; n < 3; n++) await broker.publish("a", draft(big));
+        for (let n = 0; n < 6; n++) await broker.publish("b", draft(big));
+        const left = async (channel: string) =>
+          (await broker.history(channel, { limit: 100 })).messages.length;
+        expect(await left("b")).toBe(6);
+        expect(await left("a")).toBe(2);
+        for (let n = 0; n < 6; n++) await broker.publish("b", draft(big));
+        expect(await left("a")).toBe(0);
+        expect(await left("b")).toBeLessThan(12);
+        expect((await broker.history("a", { after: 0, limit: 1 })).gap).toBe(true);
+      },
+    );
 
-    test("counts the memory of channel ids", async () => {
+    test.if(inMemory)("counts the memory of channel ids", async () => {
       async function kept(length: number): Promise<number> {
         const { broker } = await harness.start({
           history: { limit: 10, ttl: 60_000, memory: 50_000 },

@@ -134,24 +134,3 @@ test("memory: short of it, channels in which nothing was said go before any mess
   }
   expect(history.page("a", { limit: 10 }).messages.length).toBe(1);
 });
-
-test("memory: what is restored ends with the last message, however little memory there is", () => {
-  const rules = { ...RULES, history: { limit: 10, ttl: 1e6, memory: 0 } };
-  const texts = ["1", `"${"x".repeat(2000)}"`, "3"];
-  const messages = texts.map((text, n) => ({
-    id: n + 1,
-    prev: n,
-    timestamp: 0,
-    text,
-    user: '"ann"',
-  }));
-  for (let memory = 0; memory < 10_000; memory += 200) {
-    rules.history.memory = memory;
-    const history = new History(createHistoryData(0), { rules, clock: () => 1, date: () => 1 });
-    history.restore("a", 3, messages);
-    expect(history.last("a")).toBe(3);
-    expect(history.page("a", { after: 3, limit: 10 }).gap).toBe(false);
-    const { messages: kept, gap } = history.page("a", { after: 2, limit: 10 });
-    expect(kept.at(-1)?.id === 3 ? gap : !gap).toBe(false);
-  }
-});

@@ -130,7 +130,8 @@ class View {
 
   history(): void {
     this.#ask((done) =>
-      this.#broker.history(this.#channel, { limit: 100 }, ({ messages: found }) => {
+      this.#broker.history(this.#channel, { limit: 100 }, (page) => {
+        const found = page?.messages ?? [];
         const { last } = this.#picture();
         if (last !== undefined) this.#expect("the newest", found.at(-1)?.id, last);
         done();

@@ -7,11 +7,15 @@ import type {
   Claim,
   Draft,
   EvictionReason,
+  Found,
   HistoryQuery,
   PresenceChange,
   PublishFault,
   Release,
+  Removal,
+  RemovalFault,
   Roster,
+  SearchQuery,
 } from "../../src/broker/broker.ts";
 import type { Message, Page } from "../../src/protocol/encode.ts";
 
@@ -40,6 +44,8 @@ export interface AskedBroker {
   release(channel: string, release: Release): Promise<void>;
   giveUp(channel: string, session: string): Promise<void>;
   history(channel: string, query: HistoryQuery): Promise<Page>;
+  search(channel: string, query: SearchQuery): Promise<Found>;
+  remove(channel: string, removal: Removal): Promise<number | RemovalFault>;
   roster(channel: string): Promise<Roster>;
   renew(): Promise<void>;
   close(): Promise<void>;
@@ -60,7 +66,11 @@ export function asked(raw: Broker): AskedBroker {
     claim: (channel, claim) => new Promise((resolve) => raw.claim(channel, claim, resolve)),
     release: (channel, release) => new Promise((resolve) => raw.release(channel, release, resolve)),
     giveUp: (channel, session) => new Promise((resolve) => raw.giveUp(channel, session, resolve)),
-    history: (channel, query) => new Promise((resolve) => raw.history(channel, query, resolve)),
+    history: (channel, query) =>
+      new Promise((resolve) => raw.history(channel, query, (page) => resolve(page!))),
+    search: (channel, query) =>
+      new Promise((resolve) => raw.search(channel, query, (found) => resolve(found!))),
+    remove: (channel, removal) => new Promise((resolve) => raw.remove(channel, removal, resolve)),
     roster: (channel) => new Promise((resolve) => raw.roster(channel, resolve)),
     renew() {
       raw.renew();

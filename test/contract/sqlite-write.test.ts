@@ -2,9 +2,10 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { open, type OpenDatabase, read } from "../../src/broker/sqlite/database.ts";
+import { open, type OpenDatabase } from "../../src/broker/sqlite/database.ts";
 import type { Batch } from "../../src/broker/sqlite/orders.ts";
-import { write } from "../../src/broker/sqlite/worker.ts";
+import { answer } from "../../src/broker/sqlite/read.ts";
+import { write } from "../../src/broker/sqlite/transactions.ts";
 
 /** What a batch that could not be written is answered. */
 
@@ -23,12 +24,18 @@ function failing(fail: (sql: string, run: () => void) => void): OpenDatabase {
 }
 
 function batchOf(id: number): Batch {
-  const messages = [{ channel: "a", id, prev: 0, timestamp: 0, text: '"hi"', user: '"ann"' }];
-  return { messages, keeps: true, refs: [], names: [], drops: [], probe: false };
+  const message = { id, prev: 0, timestamp: 0, text: '"hi"', user: '"ann"' };
+  const messages = [{ channel: "a", ...message, network: undefined }];
+  return { messages, refs: [], names: [], probe: false };
+}
+
+function orderOf(batch: Batch) {
+  const retention = { limit: 100, ttl: 0, age: 0, size: 0 };
+  return { do: "write", batch, retention, now: 0 } as const;
 }
 
 function lastOf({ database }: OpenDatabase): number | undefined {
-  return read(database, 0).channels[0]?.last;
+  return answer(database, { ask: "tail", channel: "a", floor: 0, limit: 1 }).last;
 }
 
 function sqliteError(code: string): Error {
@@ -47,9 +54,14 @@ test.each([
     run();
   });
   const reason = "failed";
-  expect(write(opened, batchOf(1), 0)).toEqual({ done: "failed", reason, fault, broken: false });
+  expect(write(opened, orderOf(batchOf(1)))).toEqual({
+    done: "failed",
+    reason,
+    fault,
+    broken: false,
+  });
   expect(lastOf(opened)).toBeUndefined();
-  expect(write(opened, batchOf(1), 0)).toEqual({ done: "write" });
+  expect(write(opened, orderOf(batchOf(1)))).toEqual({ done: "write" });
   expect(lastOf(opened)).toBe(1);
   opened.database.close();
 });
@@ -58,7 +70,7 @@ test("an error before the commit: unavailable", () => {
   const opened = failing((_, run) => run());
   const { messages, ...rest } = batchOf(1);
   const twice = { ...rest, messages: [...messages, ...messages] };
-  expect(write(opened, twice, 0)).toMatchObject({ fault: "unavailable", broken: false });
+  expect(write(opened, orderOf(twice))).toMatchObject({ fault: "unavailable", broken: false });
   expect(opened.database.inTransaction).toBe(false);
   opened.database.close();
 });
@@ -68,7 +80,7 @@ test("a commit that fails and is there all the same: unknown, and broken", () =>
     run();
     if (sql === "COMMIT") throw sqliteError("SQLITE_IOERR");
   });
-  expect(write(opened, batchOf(1), 0)).toMatchObject({ fault: "unknown", broken: true });
+  expect(write(opened, orderOf(batchOf(1)))).toMatchObject({ fault: "unknown", broken: true });
   opened.database.close();
 });
 
@@ -77,7 +89,7 @@ test("a transaction that cannot be rolled back: unknown, and broken", () => {
     if (sql === "BEGIN IMMEDIATE") run();
     else throw sqliteError("SQLITE_FULL");
   });
-  expect(write(opened, batchOf(1), 0)).toMatchObject({ fault: "unknown", broken: true });
+  expect(write(opened, orderOf(batchOf(1)))).toMatchObject({ fault: "unknown", broken: true });
   opened.database.close();
 });
 
@@ -90,9 +102,9 @@ test("a file that is deleted during the commit: unknown, and no batch until a re
     run(sql);
     if (sql === "COMMIT") renameSync(path, `${path}2`);
   }) as typeof database.run;
-  expect(write(opened, batchOf(1), 0)).toMatchObject({ fault: "unknown", broken: false });
-  expect(write(opened, batchOf(1), 0)).toMatchObject({ fault: "unavailable" });
+  expect(write(opened, orderOf(batchOf(1)))).toMatchObject({ fault: "unknown", broken: false });
+  expect(write(opened, orderOf(batchOf(1)))).toMatchObject({ fault: "unavailable" });
   renameSync(`${path}2`, path);
-  expect(write(opened, batchOf(1), 0)).toMatchObject({ fault: "unavailable" });
+  expect(write(opened, orderOf(batchOf(1)))).toMatchObject({ fault: "unavailable" });
   database.close();
 });

@@ -337,6 +337,7 @@ const FULL: Reply = { done: "failed", reason: "full", fault: "unavailable", brok
 test("sqlite: a batch that cannot be taken back is unknown, and the broker is broken", async () => {
   const { data, options } = await openData();
   const raw = new SqliteBroker(data, options);
+  await asked(raw).join("a");
   const first = asked(raw).publish("a", draft("on its way", "1"));
   await Promise.resolve();
   const later = asked(raw).publish("a", draft("behind it"));

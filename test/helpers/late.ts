@@ -110,6 +110,10 @@ export function lateStore(
           ask((then) => inner.giveUp(channel, session, then), answer),
         history: (channel, query, answer) =>
           ask((then) => inner.history(channel, query, then), answer),
+        search: (channel, query, answer) =>
+          ask((then) => inner.search(channel, query, then), answer),
+        remove: (channel, removal, answer) =>
+          ask((then) => inner.remove(channel, removal, then), answer),
         roster: (channel, answer) => ask((then) => inner.roster(channel, then), answer),
         renew: () => later(requests, () => inner.renew()),
         status: () => inner.status(),

@@ -34,9 +34,11 @@ test("every setting has a default", () => {
       fanoutWindow: 22,
       historyLimit: 100,
       historyTtl: 3600,
+      historyAge: Infinity,
       historyMemory: 67_108_864,
       sessionGrace: 30,
       database: "",
+      databaseSize: Infinity,
       logLevel: "info",
     },
   });

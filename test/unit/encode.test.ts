@@ -22,7 +22,7 @@ test("writes ids, prevs and timestamps as whole numbers", () => {
       );
       const fields = `"text":"t","timestamp":${timestamp},"user":"u","id":${one},"prev":${other}`;
       expect(messageFrameV1(message)).toBe(`{"type":"message",${fields}}`);
-      expect(historyFrame({ messages: [message], gap: false, more: true }, true)).toBe(
+      expect(historyFrame({ messages: [message], gap: false, more: true }, { after: 0 })).toBe(
         `{"type":"history","messages":[{${fields}}],"gap":"false","more":"true"}`,
       );
     }),

@@ -1,4 +1,4 @@
-import type { Message, Page } from "../../protocol/encode.ts";
+import { type Message, type Page, REMOVED } from "../../protocol/encode.ts";
 import { type BrokerOptions, type Draft, type HistoryQuery, messageAfter } from "../broker.ts";
 
 /**
@@ -134,14 +134,31 @@ export class History {
     return { messages: slice(log, start, end), gap, more: end < log.messages.length };
   }
 
-  /** Takes over what an earlier life of this node kept of a channel; nobody is in it. */
-  restore(channel: string, last: number, messages: readonly Message[]): void {
-    const log = this.#make(channel, -1);
-    // Nobody is in it, but it must not be forgotten halfway.
-    log.occupied = true;
-    for (const message of messages) this.#keep(log, message);
-    log.last = last;
-    this.vacate(channel);
+  find(channel: string, id: number): Message | undefined {
+    const log = this.#data.logs.get(channel);
+    const found = log?.messages[placeOf(log, id)];
+    return found?.id === id ? found : undefined;
+  }
+
+  /** Takes the text out of a message. */
+  erase(channel: string, id: number): void {
+    const log = this.#data.logs.get(channel)!;
+    const place = placeOf(log, id);
+    const message = log.messages[place]!;
+    const erased = { ...message, text: REMOVED };
+    log.messages[place] = erased;
+    this.#data.bytes += cost(erased) - cost(message);
+  }
+
+  /** The newest messages that fit, the newest first. */
+  newest(channel: string, fits: (message: Message) => boolean, limit: number): Message[] {
+    const log = this.#data.logs.get(channel);
+    const found: Message[] = [];
+    for (let n = (log?.messages.length ?? 0) - 1; n >= (log?.start ?? 0); n--) {
+      const message = log!.messages[n]!;
+      if (fits(message) && found.push(message) === limit) break;
+    }
+    return found;
   }
 
   /** Forgets the channels that were empty for long enough. */

@@ -1,37 +1,33 @@
+import { type Page, REMOVED } from "../../protocol/encode.ts";
 import type {
   Answer,
   Broker,
   BrokerOptions,
   BrokerStatus,
-  Claim,
   Draft,
+  Found,
   HistoryQuery,
   JoinAnswer,
   PublishAnswer,
-  Release,
-  Roster,
+  PublishFault,
+  Removal,
+  RemovalFault,
+  SearchQuery,
 } from "../broker.ts";
-import type { Page } from "../../protocol/encode.ts";
-import { createHistoryData, History, type HistoryData, type HistoryOptions } from "./history.ts";
-import { createNamesData, Names, type NamesData, type NamesOptions } from "./names.ts";
-import { createRefsData, hashOf, Refs, type RefsData } from "./refs.ts";
+import { pageAround, removalFault } from "../shared.ts";
+import { finds, isEmpty, searchOf } from "../words.ts";
+import { createHistoryData, History, type HistoryData } from "./history.ts";
+import { createLocalData, LocalBroker, type LocalData } from "./local.ts";
+import { hashOf } from "./refs.ts";
 
 /** Everything that the memory broker knows: plain data, so that it survives a reload. */
-export interface MemoryData {
-  readonly secret: Uint8Array;
+export interface MemoryData extends LocalData {
   readonly history: HistoryData;
-  readonly names: NamesData;
-  readonly refs: RefsData;
 }
 
 /** @param forgotten the highest id that may have been given before and is not known any more */
 export function createMemoryData(secret: Uint8Array, forgotten: number): MemoryData {
-  return {
-    secret,
-    history: createHistoryData(forgotten),
-    names: createNamesData(),
-    refs: createRefsData(),
-  };
+  return { ...createLocalData(secret), history: createHistoryData(forgotten) };
 }
 
 /** Opens a memory broker, with the data of the load before if there is some. */
@@ -42,72 +38,65 @@ export function openMemory(data: { memory?: MemoryData }, options: BrokerOptions
   return new MemoryBroker(data.memory, options);
 }
 
-/** What changes, for a broker that keeps it elsewhere as well. */
-export type MemoryHooks = Pick<HistoryOptions, "onDrop"> & Pick<NamesOptions, "onChange">;
-
 /** The broker of one process that keeps everything in memory and answers in the same tick. */
-export class MemoryBroker implements Broker {
-  readonly secret: Uint8Array;
-  protected readonly options: BrokerOptions;
-  protected readonly messages: History;
-  protected readonly names: Names;
-  protected readonly refs: Refs;
+export class MemoryBroker extends LocalBroker implements Broker {
+  readonly #messages: History;
 
-  constructor(data: MemoryData, options: BrokerOptions, hooks: MemoryHooks = {}) {
-    this.secret = data.secret;
-    this.options = options;
-    this.messages = new History(data.history, { ...options, ...hooks });
-    this.names = new Names(data.names, { ...options, ...hooks });
-    this.refs = new Refs(data.refs, options.clock);
+  constructor(data: MemoryData, options: BrokerOptions) {
+    super(data, options);
+    this.#messages = new History(data.history, options);
   }
 
   join(channel: string, answer: JoinAnswer): void {
-    if (this.names.join(channel)) this.messages.occupy(channel);
-    answer(this.messages.last(channel), this.messages.isSilent(channel));
+    if (this.names.join(channel)) this.#messages.occupy(channel);
+    answer(this.#messages.last(channel), this.#messages.isSilent(channel));
   }
 
   leave(channel: string): void {
-    if (this.names.leave(channel)) this.messages.vacate(channel);
+    if (this.names.leave(channel)) this.#messages.vacate(channel);
   }
 
   publish(channel: string, draft: Draft, answer: PublishAnswer): void {
-    const { session, ref, text } = draft;
-    if (session === undefined || ref === undefined)
-      return answer(this.#post(channel, draft), draft);
-    const once = { channel, session, ref, hash: hashOf(text) };
-    const found = this.refs.find(once);
-    if (found !== undefined) return answer(found, draft);
-    const id = this.#post(channel, draft);
-    this.refs.note({ ...once, id }, draft.network);
-    answer(id, draft);
+    answer(this.#postOnce(channel, draft, hashOf(draft.text)), draft);
   }
 
-  claim(channel: string, claim: Claim, answer: Answer<boolean>): void {
-    answer(this.names.claim(channel, claim));
+  remove(channel: string, removal: Removal, answer: Answer<number | RemovalFault>): void {
+    const { id } = removal;
+    const hash = hashOf(`delete ${id}`);
+    const known = this.#known(channel, removal, hash);
+    if (known !== undefined) return answer(known);
+    const message = this.#messages.find(channel, id);
+    const fault = removalFault(message, removal);
+    if (fault !== undefined || message === undefined) return answer(fault ?? "not_found");
+    this.#messages.erase(channel, id);
+    const draft = { ...removal, text: REMOVED, user: message.user, deletes: id };
+    answer(this.#postOnce(channel, draft, hash));
   }
 
-  release(channel: string, release: Release, answer?: Answer<void>): void {
-    this.names.release(channel, release);
-    answer?.();
+  search(
+    channel: string,
+    { query, before = Infinity, limit }: SearchQuery,
+    answer: Answer<Found>,
+  ): void {
+    const wanted = searchOf(query);
+    const found = isEmpty(wanted)
+      ? []
+      : this.#messages.newest(
+          channel,
+          (message) => message.id < before && finds(wanted, message),
+          limit + 1,
+        );
+    answer({ messages: found.slice(0, limit), more: found.length > limit });
   }
 
-  giveUp(channel: string, session: string, answer?: Answer<void>): void {
-    this.names.giveUp(channel, session);
-    answer?.();
+  history(channel: string, query: HistoryQuery, answer: Answer<Page | undefined>): void {
+    if (query.around !== undefined) return pageAround(this, channel, query, answer);
+    answer(this.#messages.page(channel, query));
   }
 
-  history(channel: string, query: HistoryQuery, answer: Answer<Page>): void {
-    answer(this.messages.page(channel, query));
-  }
-
-  roster(channel: string, answer: Answer<Roster>): void {
-    answer(this.names.roster(channel));
-  }
-
-  renew(): void {
-    this.names.expire();
-    this.messages.expire();
-    this.refs.expire();
+  override renew(): void {
+    super.renew();
+    this.#messages.expire();
   }
 
   status(): BrokerStatus {
@@ -118,9 +107,22 @@ export class MemoryBroker implements Broker {
 
   async close(): Promise<void> {}
 
-  #post(channel: string, draft: Draft): number {
-    const message = this.messages.post(channel, draft);
+  /** What was answered when this was posted before. */
+  #known(channel: string, { session, ref }: Pick<Draft, "session" | "ref">, hash: bigint) {
+    if (session === undefined || ref === undefined) return undefined;
+    return this.refs.find({ channel, session, ref, hash });
+  }
+
+  #postOnce(channel: string, draft: Draft, hash: bigint): number | PublishFault {
+    const { session, ref, network } = draft;
+    const known = this.#known(channel, draft, hash);
+    if (known !== undefined) return known;
+    const message = this.#messages.post(channel, draft);
     this.options.events.message(channel, message);
-    return message.id;
+    const { id } = message;
+    if (session !== undefined && ref !== undefined) {
+      this.refs.note({ channel, session, ref, hash, id }, network);
+    }
+    return id;
   }
 }

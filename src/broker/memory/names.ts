@@ -93,6 +93,11 @@ export class Names {
     return members.count === 0;
   }
 
+  /** Whether somebody is in a channel. */
+  isOccupied(channel: string): boolean {
+    return (this.#data.channels.get(channel)?.count ?? 0) > 0;
+  }
+
   /** @returns whether the holder has the name now */
   claim(channel: string, claim: Claim): boolean {
     const { holder, name, session } = claim;

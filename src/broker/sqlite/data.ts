@@ -1,13 +1,15 @@
+import { resolve } from "node:path";
 import type { Log } from "../../log.ts";
 import type { Message } from "../../protocol/encode.ts";
 import type { BrokerOptions, BrokerStatus, Draft, PublishAnswer } from "../broker.ts";
-import { History } from "../memory/history.ts";
-import { createMemoryData, type MemoryData } from "../memory/memory.ts";
+import { createLocalData, type LocalData } from "../memory/local.ts";
 import { type Hold, Names } from "../memory/names.ts";
 import { Refs } from "../memory/refs.ts";
 import { RESTORED } from "../memory/shares.ts";
 import type { SharedFile } from "./file.ts";
-import type { Contents, NameChange, NameRow, Order, Ref, Reply } from "./orders.ts";
+import { createTailsData, type TailsData } from "./tails.ts";
+import type { Contents, NameChange, NameRow, Order, Ref, Reply, Retention } from "./orders.ts";
+import { retentionAfter } from "./retention.ts";
 
 /** What the SQLite broker knows, and how it is read from the file at the start. */
 
@@ -15,6 +17,8 @@ import type { Contents, NameChange, NameRow, Order, Ref, Reply } from "./orders.
 export interface Post {
   readonly channel: string;
   readonly message: Message;
+  /** Stands for its author's network; see {@link networkKey}. */
+  readonly network: string | undefined;
   /** How it is recognized as the same, if it was posted with a ref. */
   readonly ref: Ref | undefined;
   readonly bytes: number;
@@ -31,8 +35,6 @@ export interface Batch {
   readonly posts: Post[];
   /** By channel and key. */
   readonly names: Map<string, NameChange>;
-  /** Channels whose messages up to an id are no longer kept, or that are forgotten altogether. */
-  readonly drops: Map<string, { readonly upTo: number; readonly forgotten: boolean }>;
 }
 
 export interface SqliteOptions extends BrokerOptions {
@@ -40,19 +42,29 @@ export interface SqliteOptions extends BrokerOptions {
 }
 
 /** Plain data, and the thread that writes, so that they survive a reload of the code. */
-export interface SqliteData extends MemoryData {
+export interface SqliteData extends LocalData {
+  readonly path: string;
   readonly worker: Worker;
   /** What gathers for the next batch, and the batch that is being written. */
   gathered: Batch;
   writing: Batch | undefined;
+  /** The newest messages, in memory. */
+  readonly tails: TailsData;
   /** The last id given in each channel that has posts under way. */
-  readonly tails: Map<string, number>;
+  readonly given: Map<string, number>;
   /** The posts with a ref that are under way, by channel and id. */
   readonly underWay: Map<string, Post>;
   /** Bytes of all posts under way. */
   bytes: number;
   /** What became of the last batch. */
   status: BrokerStatus;
+  /** What the file keeps to, and since when it is less than the server before this one kept. */
+  retention: Retention;
+  loweredAt: number | undefined;
+  /** Since when channels have been empty, in milliseconds, the earliest first; with a TTL only. */
+  readonly left: Map<string, number>;
+  /** Channels that are forgotten up to an id, but not all in the file yet. */
+  readonly floors: Map<string, number>;
   /** When the last batch was handed over, in milliseconds since the process began. */
   writtenAt: number;
 }
@@ -60,7 +72,7 @@ export interface SqliteData extends MemoryData {
 export const READY: BrokerStatus = { state: "ready" };
 
 export function newBatch(): Batch {
-  return { posts: [], names: new Map(), drops: new Map() };
+  return { posts: [], names: new Map() };
 }
 
 /**
@@ -71,9 +83,9 @@ export function newBatch(): Batch {
  */
 export async function openFile(path: string, options: SqliteOptions): Promise<SqliteData> {
   const worker = new Worker(new URL("./worker.ts", import.meta.url).href);
-  const reply = await new Promise<Reply>((resolve) => {
-    worker.onmessage = ({ data }: MessageEvent<Reply>) => resolve(data);
-    worker.onerror = ({ message }) => resolve({ done: "refused", reason: message });
+  const reply = await new Promise<Reply>((then) => {
+    worker.onmessage = ({ data }: MessageEvent<Reply>) => then(data);
+    worker.onerror = ({ message }) => then({ done: "refused", reason: message });
     worker.postMessage({ do: "open", path, now: secondsOf(options) } satisfies Order);
   });
   if (reply.done !== "open") {
@@ -81,18 +93,24 @@ export async function openFile(path: string, options: SqliteOptions): Promise<Sq
     const reason = reply.done === "refused" ? reply.reason : "its thread does not answer";
     throw new Error(`DATABASE ${path} cannot be used: ${reason}.`);
   }
-  const { contents, shared, failure } = reply;
+  const { contents, shared, migrated, failure } = reply;
   for (const file of shared) warnOf(file, options.log);
+  if (migrated !== undefined) options.log.info("database migrated", { ...migrated });
   if (failure !== undefined) logFailure(options.log, failure);
   const data: SqliteData = {
-    ...createMemoryData(contents.secret, contents.forgotten),
+    ...createLocalData(contents.secret),
+    tails: createTailsData(contents.forgotten),
+    path: resolve(path),
     worker,
     gathered: newBatch(),
     writing: undefined,
-    tails: new Map(),
+    given: new Map(),
     underWay: new Map(),
     bytes: 0,
     status: failure === undefined ? READY : { state: "failing", reason: failure },
+    ...retentionAfter(contents.before, options),
+    left: new Map(),
+    floors: new Map(),
     writtenAt: 0,
   };
   restore(data, contents, options);
@@ -112,12 +130,6 @@ export function logFailure(log: Log, reason: string): void {
 
 /** Goes on from what is in the file. All connections of the life before are gone. */
 function restore(data: SqliteData, contents: Contents, options: BrokerOptions): void {
-  const onDrop = (channel: string, upTo: number, forgotten: boolean) =>
-    noteDrop(data.gathered, channel, upTo, forgotten);
-  const history = new History(data.history, { ...options, onDrop });
-  for (const { channel, last, messages } of contents.channels) {
-    history.restore(channel, last, messages);
-  }
   const refs = new Refs(data.refs, options.clock);
   const date = options.date();
   for (const row of contents.refs) {
@@ -132,7 +144,7 @@ function restore(data: SqliteData, contents: Contents, options: BrokerOptions): 
   }
 }
 
-function secondsOf({ date }: BrokerOptions): number {
+export function secondsOf({ date }: BrokerOptions): number {
   return Math.floor(date() / 1000);
 }
 
@@ -154,40 +166,23 @@ export function noteName({ names }: Batch, change: NameChange): void {
   if (names.size < NAMES_MOST || names.has(place)) names.set(place, change);
 }
 
-/** What gathers again after a batch that failed: names and drops, but no posts. */
+/** What gathers again after a batch that failed: names, but no posts. */
 export function gatherAgain(failed: Batch, gathered: Batch): Batch {
-  const names = new Map([...failed.names, ...gathered.names]);
-  const again = { ...newBatch(), names };
-  for (const { drops } of [failed, gathered]) {
-    for (const [channel, { upTo, forgotten }] of drops) noteDrop(again, channel, upTo, forgotten);
-  }
-  return again;
+  return { ...newBatch(), names: new Map([...failed.names, ...gathered.names]) };
 }
 
 /** What the thread is to write. */
 export function orderFor(data: SqliteData, batch: Batch, options: BrokerOptions): Order {
-  const { posts, names, drops } = batch;
+  const { posts, names } = batch;
   return {
     do: "write",
     batch: {
-      messages: posts.map(({ channel, message }) => ({ channel, ...message })),
-      keeps: options.rules.history.limit > 0,
+      messages: posts.map(({ channel, message, network }) => ({ channel, ...message, network })),
       refs: posts.flatMap(({ ref }) => ref ?? []),
       names: [...names.values()],
-      drops: Array.from(drops, ([channel, drop]) => ({ channel, ...drop })),
       probe: data.status.state !== "ready",
     },
+    retention: data.retention,
     now: secondsOf(options),
   };
-}
-
-/** Notes that messages up to an id are gone, and whether all of the channel is. */
-export function noteDrop(
-  { drops }: Batch,
-  channel: string,
-  upTo: number,
-  forgotten: boolean,
-): void {
-  const before = drops.get(channel);
-  drops.set(channel, { upTo, forgotten: forgotten || before?.forgotten === true });
 }

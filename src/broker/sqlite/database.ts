@@ -1,70 +1,12 @@
 import { Database } from "bun:sqlite";
+import { closeSync, openSync, rmSync } from "node:fs";
 import { resolve } from "node:path";
-import type { Message } from "../../protocol/encode.ts";
-import { hashOf, type Posted, REMEMBERED } from "../memory/refs.ts";
+import { REMEMBERED } from "../memory/refs.ts";
 import { DatabaseFile, GONE, prepare, type SharedFile } from "./file.ts";
-import type { Contents, Ref } from "./orders.ts";
+import type { Contents, Expired, Ref } from "./orders.ts";
+import { APPLICATION, STEPS } from "./schema.ts";
 
-/** The database: its schema, and how it is opened and read. */
-
-/** Marks the file as Shoal's own (SQLite's application_id): "Shol". */
-const APPLICATION = 0x53686f6c;
-type Step = string | ((database: Database) => void);
-
-/**
- * The steps from each version of the schema to the next; the version is the number of steps taken.
- * Texts and users are JSON string literals, since SQLite cannot hold a lone surrogate.
- */
-const STEPS: readonly Step[] = [
-  `CREATE TABLE meta (secret BLOB NOT NULL, forgotten INTEGER NOT NULL);
-   INSERT INTO meta VALUES (randomblob(32), 0);
-   CREATE TABLE channels (channel TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
-   CREATE TABLE messages (
-     channel TEXT NOT NULL, id INTEGER NOT NULL, prev INTEGER NOT NULL,
-     text TEXT NOT NULL, user TEXT NOT NULL, PRIMARY KEY (channel, id)) WITHOUT ROWID;
-   CREATE TABLE refs (
-     channel TEXT NOT NULL, session TEXT NOT NULL, ref TEXT NOT NULL,
-     id INTEGER NOT NULL, hash INTEGER NOT NULL,
-     PRIMARY KEY (channel, session, ref)) WITHOUT ROWID;
-   CREATE INDEX refs_by_age ON refs (id);
-   CREATE TABLE names (
-     channel TEXT NOT NULL, key TEXT NOT NULL, shown TEXT NOT NULL, session TEXT NOT NULL,
-     since INTEGER NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (channel, key)) WITHOUT ROWID;`,
-  widenHashes,
-  `ALTER TABLE messages ADD COLUMN timestamp INTEGER NOT NULL DEFAULT 0;
-   UPDATE messages SET timestamp = id / 1000000;
-   ALTER TABLE refs ADD COLUMN timestamp INTEGER NOT NULL DEFAULT 0;
-   UPDATE refs SET timestamp = id / 1000000;
-   DROP INDEX refs_by_age;
-   CREATE INDEX refs_by_age ON refs (timestamp);
-   ALTER TABLE names DROP COLUMN until;`,
-];
-
-/**
- * Gives refs the 64-bit hashes of their texts, in hexadecimal, in place of hashes of 32 bits. Where
- * the message is no longer kept, there is no text, and the ref is forgotten. What clients send again
- * after a restart is the newest, which is kept.
- */
-function widenHashes(database: Database): void {
-  const refs = database.prepare<Omit<Posted, "hash"> & { text: string }, []>(
-    "SELECT channel, session, ref, id, text FROM refs JOIN messages USING (channel, id)",
-  );
-  const rows = refs.all();
-  refs.finalize();
-  database.run(
-    `DROP TABLE refs;
-     CREATE TABLE refs (
-       channel TEXT NOT NULL, session TEXT NOT NULL, ref TEXT NOT NULL,
-       id INTEGER NOT NULL, hash TEXT NOT NULL,
-       PRIMARY KEY (channel, session, ref)) WITHOUT ROWID;
-     CREATE INDEX refs_by_age ON refs (id);`,
-  );
-  const insert = database.prepare("INSERT INTO refs VALUES (?, ?, ?, ?, ?)");
-  for (const { channel, session, ref, id, text } of rows) {
-    insert.run(channel, session, ref, id, hashOf(text).toString(16));
-  }
-  insert.finalize();
-}
+/** The database: how it is opened, and what is read at the start. */
 
 export function writeRef(database: Database, row: Ref): void {
   const { channel, session, ref, id, hash, timestamp } = row;
@@ -79,12 +21,27 @@ export function refsSince(now: number): number {
 }
 
 export interface OpenDatabase {
+  readonly path: string;
   readonly database: Database;
   readonly file: DatabaseFile;
+  /** Held as long as this process uses the file. */
+  readonly lock: Database;
   /** The files that others could read. */
   readonly shared: readonly SharedFile[];
+  /** What happened to an older file, if so. */
+  readonly migrated: Migration | undefined;
   /** Why nothing can be written at the moment, if so. */
   readonly failure: string | undefined;
+  /** Whether a text that was removed may still be in the log. */
+  uncleared: boolean;
+  /** Channels that are being forgotten. */
+  readonly forgetting: Expired[];
+}
+
+/** An older file was brought up to date; a copy of what it was stands beside it. */
+export interface Migration {
+  readonly from: number;
+  readonly copy: string;
 }
 
 /**
@@ -95,24 +52,71 @@ export function open(name: string, now: number): OpenDatabase {
   // Always a path, even if SQLite would read it as something else, like ":memory:".
   const path = resolve(name);
   const shared = prepare(path);
+  const lock = lockFile(`${path}-lock`);
   const file = new DatabaseFile(path);
   const database = new Database(path, { readwrite: true, strict: true });
-  database.run("PRAGMA busy_timeout = 1000");
-  database.run("PRAGMA locking_mode = EXCLUSIVE");
+  try {
+    database.run("PRAGMA busy_timeout = 1000");
+    const version = versionOf(database);
+    if (version === undefined) database.run("PRAGMA auto_vacuum = INCREMENTAL");
+    database.run("PRAGMA journal_mode = WAL");
+    database.run("PRAGMA synchronous = FULL");
+    database.run("PRAGMA secure_delete = ON");
+    // A text that was removed right before a crash leaves the log.
+    database.run("PRAGMA wal_checkpoint(TRUNCATE)");
+    const copy = version === undefined || version === STEPS.length ? "" : `${path}-v${version}`;
+    if (copy !== "") copyTo(database, copy);
+    const failure = bringUpToDate(database, version ?? 0, now);
+    if (copy !== "") makeVacuumable(database);
+    if (!file.isThere()) throw new Error(GONE);
+    const migrated = copy === "" ? undefined : { from: version!, copy };
+    const progress = { uncleared: false, forgetting: [] };
+    return { path, database, file, lock, shared, migrated, failure, ...progress };
+  } catch (error) {
+    database.close();
+    lock.close();
+    throw error;
+  }
+}
+
+/** Another server on the same file would write what this one does not know. */
+function lockFile(path: string): Database {
+  const lock = new Database(path, { create: true });
+  try {
+    lock.run("PRAGMA locking_mode = EXCLUSIVE");
+    lock.run("BEGIN EXCLUSIVE");
+    return lock;
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
+}
+
+/** @returns undefined for a new file */
+function versionOf(database: Database): number | undefined {
   const application = pragma(database, "application_id");
   const version = pragma(database, "user_version");
   const empty = database.query("SELECT 1 FROM sqlite_schema").get() === null;
-  if (!empty && application !== APPLICATION) {
-    throw new Error("it is the database of another program");
-  }
+  if (empty) return undefined;
+  if (application !== APPLICATION) throw new Error("it is the database of another program");
   if (version > STEPS.length) {
     throw new Error("a newer version of Shoal wrote it; run that version, or use another file");
   }
-  database.run("PRAGMA journal_mode = WAL");
-  database.run("PRAGMA synchronous = FULL");
-  const failure = bringUpToDate(database, version, now);
-  if (!file.isThere()) throw new Error(GONE);
-  return { database, file, shared, failure };
+  return version;
+}
+
+/** Copies the database to a new file, private like the database. */
+function copyTo(database: Database, path: string): void {
+  // One that is there is from a migration that was interrupted.
+  rmSync(path, { force: true });
+  closeSync(openSync(path, "wx", 0o600));
+  database.run("VACUUM INTO ?", [path]);
+}
+
+/** Lets a file from before this was the default give its free pages back. */
+function makeVacuumable(database: Database): void {
+  database.run("PRAGMA auto_vacuum = INCREMENTAL");
+  database.run("VACUUM");
 }
 
 /**
@@ -161,27 +165,29 @@ function pragma(database: Database, name: string): number {
 }
 
 /**
- * Reads everything.
+ * Reads what the server needs from the start: no history.
  * @param now seconds since the epoch
  */
 export function read(database: Database, now: number): Contents {
   const all = <T>(sql: string, ...values: (string | number)[]) =>
     database.query(sql).all(...values) as T[];
-  const [meta] = all<{ secret: Uint8Array; forgotten: number }>("SELECT * FROM meta");
-  const channels = all<{ channel: string; last: number }>("SELECT * FROM channels ORDER BY last");
+  const [meta] = all<{ secret: Uint8Array; forgotten: number; limits: string }>(
+    "SELECT * FROM meta",
+  );
   const refs = all<Omit<Ref, "hash"> & { hash: string }>(
     "SELECT * FROM refs WHERE timestamp >= ? ORDER BY timestamp, id",
     refsSince(now),
   );
-  const messages =
-    "SELECT id, prev, timestamp, text, user FROM messages WHERE channel = ? ORDER BY id";
   return {
     secret: meta!.secret,
     forgotten: meta!.forgotten,
-    channels: channels.map(({ channel, last }) => {
-      return { channel, last, messages: all<Message>(messages, channel) };
-    }),
     names: all<Contents["names"][number]>("SELECT * FROM names"),
     refs: refs.map((row) => ({ ...row, hash: BigInt(`0x${row.hash}`) })),
+    before: JSON.parse(meta!.limits) as Contents["before"],
   };
+}
+
+export function reasonOf(error: unknown): string {
+  const { code, message } = error as { code?: string; message: string };
+  return code === "SQLITE_BUSY" ? "another process uses it" : message;
 }

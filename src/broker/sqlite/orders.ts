@@ -1,8 +1,9 @@
 import type { Message } from "../../protocol/encode.ts";
 import type { Posted } from "../memory/refs.ts";
 import type { SharedFile } from "./file.ts";
+import type { Answered, Question } from "./read.ts";
 
-/** What the broker and the thread that writes the database say to each other. */
+/** What the broker and the threads of the database say to each other. */
 
 /** A name that a session holds or is kept for. */
 export interface NameRow {
@@ -25,34 +26,78 @@ export interface Ref extends Posted {
   readonly timestamp: number;
 }
 
+/** A message on its way to the disk. */
+export interface Row extends Message {
+  readonly channel: string;
+  /** Stands for its author's network; undefined if that is private. */
+  readonly network: string | undefined;
+}
+
 /** What goes into one transaction. */
 export interface Batch {
-  readonly messages: readonly (Message & { readonly channel: string })[];
-  /** Whether messages are kept at all; if not, only the last id of a channel is. */
-  readonly keeps: boolean;
+  readonly messages: readonly Row[];
   readonly refs: readonly Ref[];
   readonly names: readonly NameChange[];
-  /** Channels whose messages up to an id are dropped, or that are forgotten altogether. */
-  readonly drops: readonly { channel: string; upTo: number; forgotten: boolean }[];
   /** Whether to write even if there is nothing else, to see whether that works again. */
   readonly probe: boolean;
 }
 
-/** Everything in the database, as it is read at the start. */
+/** What leaves the database, and when. 0 stands for no limit, but for `limit`. */
+export interface Retention {
+  /** Messages kept of a channel; 0 for none. */
+  readonly limit: number;
+  /** How long a channel is remembered in which nothing is said: seconds. */
+  readonly ttl: number;
+  /** How old a message gets, in seconds. */
+  readonly age: number;
+  /** Bytes of the file. */
+  readonly size: number;
+}
+
+/** What is read at the start. */
 export interface Contents {
   readonly secret: Uint8Array;
   /** The highest id of a channel that was forgotten. */
   readonly forgotten: number;
-  /** In the order of their last messages. */
-  readonly channels: readonly { channel: string; last: number; messages: Message[] }[];
   readonly names: readonly (NameRow & { channel: string; key: string })[];
   readonly refs: readonly Ref[];
+  /** What the server before this one kept to. */
+  readonly before: Partial<Retention>;
 }
 
-/** `now` is in seconds since the epoch. */
+/** Messages of a channel that left the file, or all of it. */
+export interface Drop {
+  readonly channel: string;
+  readonly upTo: number;
+  readonly forgotten: boolean;
+}
+
+/** A channel that was empty for too long, and the last id that goes with it, if memory knows it. */
+export interface Expired {
+  readonly channel: string;
+  readonly upTo: number | undefined;
+}
+
+/** To the thread that writes, but for `read`. `now` is in seconds since the epoch. */
 export type Order =
   | { readonly do: "open"; readonly path: string; readonly now: number }
-  | { readonly do: "write"; readonly batch: Batch; readonly now: number }
+  | {
+      readonly do: "write";
+      readonly batch: Batch;
+      readonly retention: Retention;
+      readonly now: number;
+    }
+  /** Lets a few things go that have to. `retention.limit` is Infinity unless it was lowered. */
+  | {
+      readonly do: "expire";
+      readonly retention: Retention;
+      readonly expired: readonly Expired[];
+      /** What the server keeps to from now on, if that has changed. */
+      readonly limits: Retention | undefined;
+      readonly now: number;
+    }
+  /** Only to the thread that reads. */
+  | { readonly do: "read"; readonly path: string; readonly question: Question }
   | { readonly do: "close" };
 
 export type Reply =
@@ -61,10 +106,19 @@ export type Reply =
       readonly contents: Contents;
       /** The files that others could read. */
       readonly shared: readonly SharedFile[];
+      /** What happened to an older file, if so. */
+      readonly migrated: { readonly from: number; readonly copy: string } | undefined;
       /** Why nothing can be written at the moment, if so. */
       readonly failure: string | undefined;
     }
   | { readonly done: "write" }
+  | {
+      readonly done: "expire";
+      readonly drops: readonly Drop[];
+      /** Channels in which nothing was said for longer than the TTL. */
+      readonly unused: readonly string[];
+    }
+  | { readonly done: "read"; readonly found: Answered }
   | { readonly done: "close" }
   /** A batch was not written; `broken` if the thread cannot go on from before it. */
   | {

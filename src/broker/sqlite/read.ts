@@ -1,0 +1,121 @@
+import type { Database } from "bun:sqlite";
+import type { Message } from "../../protocol/encode.ts";
+import { isEmpty, searchOf } from "../words.ts";
+import { expressionOf } from "./index-words.ts";
+
+/** What the thread that reads finds in the database. */
+
+/** A question to it about one channel. `limit` is of messages. */
+export type Question =
+  /** Its last id, and its newest messages; nothing up to `floor`. */
+  | {
+      readonly ask: "tail";
+      readonly channel: string;
+      readonly floor: number;
+      readonly limit: number;
+    }
+  /** Messages between two ids, neither included: the oldest of them or, without `after`, the newest. */
+  | {
+      readonly ask: "range";
+      readonly channel: string;
+      readonly after: number | undefined;
+      readonly before: number;
+      readonly limit: number;
+    }
+  | {
+      readonly ask: "search";
+      readonly channel: string;
+      readonly query: string;
+      readonly before?: number | undefined;
+      readonly limit: number;
+    }
+  /** One message. */
+  | { readonly ask: "message"; readonly channel: string; readonly id: number };
+
+/** Messages, the oldest first but for a search. */
+export interface Answered {
+  readonly messages: readonly Message[];
+  /** Whether there are more in the direction of the question. */
+  readonly more: boolean;
+  /** Of a tail: the last id; undefined if the channel is not known. */
+  readonly last?: number | undefined;
+}
+
+type Row = Omit<Message, "session" | "deletes"> & {
+  readonly session: string | null;
+  readonly deletes: number | null;
+};
+
+const COLUMNS = "id, prev, timestamp, text, user, session, deletes";
+
+export function answer(database: Database, question: Question): Answered {
+  const channel = database
+    .query<{ number: number; last: number }, [string]>(
+      "SELECT number, last FROM channels WHERE channel = ?",
+    )
+    .get(question.channel);
+  if (channel === null) return { messages: [], more: false };
+  const { number, last } = channel;
+  switch (question.ask) {
+    case "tail": {
+      const { floor, limit } = question;
+      if (last <= floor) return { messages: [], more: false };
+      const { messages, more } = range(database, number, undefined, last + 1, limit);
+      const kept = messages.filter(({ id }) => id > floor);
+      return { messages: kept, more: more && kept.length === messages.length, last };
+    }
+    case "range":
+      return range(database, number, question.after, question.before, question.limit);
+    case "search":
+      return search(database, number, question);
+    case "message":
+      return range(database, number, question.id - 1, question.id + 1, 1);
+  }
+}
+
+function range(
+  database: Database,
+  channel: number,
+  after: number | undefined,
+  before: number,
+  limit: number,
+): Answered {
+  const order = after === undefined ? "DESC" : "ASC";
+  const rows = database
+    .query<Row, [number, number, number, number]>(
+      `SELECT ${COLUMNS} FROM messages WHERE channel = ? AND id > ? AND id < ? ORDER BY id ${order} LIMIT ?`,
+    )
+    .all(channel, after ?? 0, before, limit + 1);
+  const messages = rows.slice(0, limit).map(messageOf);
+  if (after === undefined) messages.reverse();
+  return { messages, more: rows.length > limit };
+}
+
+function search(
+  database: Database,
+  channel: number,
+  { query, before, limit }: Question & { ask: "search" },
+): Answered {
+  const wanted = searchOf(query);
+  if (isEmpty(wanted)) return { messages: [], more: false };
+  const place = database
+    .query<{ place: number }, [number, number]>(
+      "SELECT place FROM messages WHERE channel = ? AND id < ? ORDER BY id DESC LIMIT 1",
+    )
+    .get(channel, before ?? Number.MAX_SAFE_INTEGER)?.place;
+  if (place === undefined) return { messages: [], more: false };
+  const rows = database
+    .query<Row, [string, number, number]>(
+      `SELECT ${COLUMNS} FROM messages WHERE place IN (
+         SELECT rowid FROM words WHERE words MATCH ? AND rowid <= ? ORDER BY rowid DESC LIMIT ?)
+       ORDER BY place DESC`,
+    )
+    .all(expressionOf(wanted, channel), place, limit + 1);
+  return { messages: rows.slice(0, limit).map(messageOf), more: rows.length > limit };
+}
+
+/** A row, without what is not there. */
+function messageOf({ session, deletes, ...rest }: Row): Message {
+  const message = { ...rest, session: session ?? undefined };
+  return deletes === null ? message : { ...message, deletes };
+}
