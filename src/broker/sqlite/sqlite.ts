@@ -108,7 +108,7 @@ export class SqliteBroker extends LocalBroker implements Broker {
   }
 
   history(channel: string, query: HistoryQuery, answer: Answer<Page | undefined>): void {
-    if (query.around !== undefined) return pageAround(this, channel, query, answer);
+    if (query.around !== undefined) return this.#around(channel, query, answer);
     this.#loads.loaded(channel, () => {
       const page = this.#tails.page(channel, query);
       if (page !== undefined) return answer(page);
@@ -124,6 +124,15 @@ export class SqliteBroker extends LocalBroker implements Broker {
         if (joined === undefined) this.history(channel, query, answer);
         else answer(joined);
       });
+    });
+  }
+
+  #around(channel: string, query: HistoryQuery, answer: Answer<Page | undefined>): void {
+    const removed = this.#removed;
+    pageAround(this, channel, query, (page) => {
+      // A text was removed between the two pages that it is made of.
+      if (removed !== this.#removed) this.#around(channel, query, answer);
+      else answer(page);
     });
   }
 
