@@ -19,7 +19,7 @@ const FREE = 30;
 /** Each time this much more waits, the share of the machine that a connection may take halves. */
 const HALVING = 8;
 /** Bytes that the machine delivers per millisecond: the first guess, and the bounds of all others. */
-const SPEED = { start: 1e6, min: 1e5, max: 1e8 };
+const SPEED = { start: 5e5, min: 1e5, max: 1e8 };
 /** How often {@link Load.tick} is called. */
 const TICK = 100;
 /** By how late it is: beyond `much`, the machine is slower than was thought; below `some`, faster. */
