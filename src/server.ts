@@ -83,7 +83,6 @@ export async function createServer(
   let renewed = clock();
   function tick(): void {
     edge.tick();
-    edge.heartbeat();
     node.tick();
     listener.watch(clock());
     if (clock() - renewed < RENEW) return;

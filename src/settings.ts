@@ -155,7 +155,7 @@ export const SETTINGS = {
   sendBufferTotal: {
     variable: "SEND_BUFFER_TOTAL",
     default: "268435456",
-    about: "bytes that may be on their way to all slow readers together; the slowest go first",
+    about: "bytes that may be on their way to all slow readers together; the largest go first",
     ...integer(1_048_576, 1_099_511_627_776),
   },
   fanoutWindow: {

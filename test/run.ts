@@ -1,6 +1,6 @@
 /**
- * Runs the tests: `npm test` all of them, `npm run test:fast` those that need nothing but Bun.
- * Further arguments go to `bun test`: `npm test -- test/unit` runs that folder alone.
+ * Runs the tests: `npm test` all of them, `npm run test:fast` those that need nothing but Bun, and
+ * `npm run chaos` those under attack and under faults in their long form, one after the other. Further arguments go to `bun test`: `npm test -- test/unit` runs that folder alone.
  */
 
 /** A program that some tests run. */
@@ -30,12 +30,16 @@ const PROGRAMS: readonly Program[] = [
 
 /** These run the compiled binary. */
 const BINARY = ["test/wire/binary.test.ts"];
-/** These need nothing, but take long: the load generator and a long run under faults. */
-const SLOW = ["test/chaos/", "test/wire/load.test.ts"];
+/** Under attack and under faults. */
+const CHAOS = "test/chaos/";
+/** These need nothing, but take long; one is for the load generator. */
+const SLOW = [CHAOS, "test/wire/load.test.ts"];
 
-const [first, ...rest] = Bun.argv.slice(2);
+const [first = "", ...rest] = Bun.argv.slice(2);
 const fast = first === "--fast";
-const args = fast ? rest : Bun.argv.slice(2);
+const chaos = first === "--chaos";
+const args = fast || chaos ? rest : Bun.argv.slice(2);
+if (chaos && !args.some((arg) => arg.startsWith("test"))) args.unshift(CHAOS);
 
 /** Whether these tests are going to run, as far as the arguments tell. */
 function selected(tests: readonly string[]): boolean {
@@ -82,7 +86,9 @@ function ensurePrograms(): void {
 const bun = process.execPath;
 // Most tests wait most of the time, except for those in a browser.
 const workers = Math.max(2, navigator.hardwareConcurrency) * (fast ? 2 : 1);
-const options = [`--parallel=${workers}`, "--timeout=60000"];
+// Those that measure run alone.
+const options = chaos ? [] : [`--parallel=${workers}`];
+options.push("--timeout=60000");
 if (fast) {
   const excluded = [...PROGRAMS.flatMap(({ tests }) => tests), ...BINARY, ...SLOW];
   options.push(...excluded.map((path) => `--path-ignore-patterns=${path}**`));
@@ -92,6 +98,7 @@ if (fast) {
 }
 const { exitCode } = Bun.spawnSync([bun, "test", ...options, ...args], {
   stdio: ["ignore", "inherit", "inherit"],
+  env: { ...process.env, ...(chaos ? { CHAOS: "long" } : {}) },
 });
 process.exit(exitCode);
 export {};

@@ -1,4 +1,6 @@
 import { type Rate, rate, spend } from "../protocol/bucket.ts";
+import { PAGE_BYTES } from "../protocol/encode.ts";
+import { STEP } from "./flow.ts";
 import type { Peer } from "./peer.ts";
 
 /**
@@ -10,6 +12,12 @@ import type { Peer } from "./peer.ts";
 const MIB = 1024 * 1024;
 const EACH = rate(2 * MIB, MIB);
 const ALL = rate(32 * MIB, 32 * MIB);
+
+/**
+ * Whoever has more than this in flight reads first: bytes. Two full pages always fit, since up to
+ * two steps may have been read without a pong.
+ */
+const UNREAD = PAGE_BYTES + 2 * STEP;
 
 /** What a roster is taken to cost, by how many listen: bytes. */
 const ROSTER = { base: 64, each: 40, max: 32 * 1024 };
@@ -35,7 +43,7 @@ export class Allowance {
   /** Whether a peer may have an answer now: it keeps up with its answers and is within its allowance. */
   allows(peer: Peer): boolean {
     const now = this.#clock();
-    if (this.#each.cost > 0 && (peer.ws?.getBufferedAmount() ?? 0) > 0) return false;
+    if (this.#each.cost > 0 && peer.inFlight > UNREAD) return false;
     if (spend(this.#each, peer.answersFullAt, now, 0) === -1) return false;
     // Those who asked for much leave as much again to those who did not.
     const reserve = peer.answersFullAt <= now ? this.#all.room : 0;

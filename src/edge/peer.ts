@@ -7,6 +7,17 @@ import type { Name } from "../protocol/names.ts";
 /** A frame as Bun gives it: a string for a text frame, bytes for a binary one. */
 export type Frame = string | Uint8Array;
 
+/** A ping that was not answered yet. */
+export interface Ping {
+  /** Nobody can guess it, so whoever sends it back has read everything before it. */
+  readonly payload: string;
+  /** The peer's position when it was sent. */
+  readonly position: number;
+  /** How old it is, in milliseconds and in sweeps. */
+  age: number;
+  sweeps: number;
+}
+
 /** A WebSocket, as the node and the commands know it. It is the socket's `data`. */
 export class Peer implements Member {
   readonly channel: Channel;
@@ -24,6 +35,11 @@ export class Peer implements Member {
   askedAt = 0;
   /** When its bucket of answers will be full; see allowance.ts. */
   answersFullAt = 0;
+  /** Bytes that were sent to it alone. */
+  sent = 0;
+  /** Its position up to which it has read, and the ping that asks how far it is; see flow.ts. */
+  acked = 0;
+  ping: Ping | undefined = undefined;
   refusals: number[] | undefined = undefined;
   slot = -1;
   place = -1;
@@ -42,8 +58,20 @@ export class Peer implements Member {
     this.heardAt = now;
   }
 
+  /** Bytes that were sent to it and to its group, from a beginning that does not matter. */
+  get position(): number {
+    return this.sent + (this.group?.sent ?? 0);
+  }
+
+  /** Bytes that it may not have read yet. */
+  get inFlight(): number {
+    return this.position - this.acked;
+  }
+
   send(frame: string): void {
-    this.ws?.send(frame);
+    // Bun answers how many bytes it has sent, unless there is backpressure.
+    const sent = this.ws?.send(frame) ?? 0;
+    this.sent += sent > 0 ? sent : Buffer.byteLength(frame);
   }
 
   subscribe(topic: string): void {

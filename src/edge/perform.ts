@@ -17,6 +17,7 @@ import {
 } from "../protocol/encode.ts";
 import type { Name } from "../protocol/names.ts";
 import { type Allowance, rosterBytes } from "./allowance.ts";
+import type { Flow } from "./flow.ts";
 import { Pages } from "./pages.ts";
 import type { Peer } from "./peer.ts";
 import type { Turns } from "./turns.ts";
@@ -27,6 +28,7 @@ export interface PerformParts {
   readonly sessions: Sessions;
   readonly log: Log;
   readonly allowance: Allowance;
+  readonly flow: Flow;
   readonly turns: Turns;
 }
 
@@ -149,17 +151,21 @@ export class Performer {
     peer.paging = true;
     broker.history(channel.id, query, (page) => {
       peer.paging = false;
+      if (peer.closed) return;
       turns.attempt(peer, () => {
         const frame = historyFrame(page, query.after !== undefined);
         if (page.messages.length > 0) this.#pages.set(channel, query, frame);
-        if (!peer.closed) this.#answerPage(peer, frame);
+        this.#answerPage(peer, frame);
       });
     });
   }
 
   #answerPage(peer: Peer, frame: string): void {
-    this.#parts.allowance.charge(peer, frame.length);
-    this.#parts.node.tell(peer, frame);
+    const { allowance, node, flow } = this.#parts;
+    allowance.charge(peer, frame.length);
+    node.tell(peer, frame);
+    // Whoever reads has answered by the time that it asks for another page.
+    flow.probe(peer);
   }
 
   #presence(peer: Peer): void {

@@ -26,6 +26,7 @@ import { SUBPROTOCOL } from "../protocol/limits.ts";
 import { badHandshake } from "../http/answers.ts";
 import { Admission, type AdmissionData, createAdmissionData } from "./admission.ts";
 import { Allowance } from "./allowance.ts";
+import { Flow } from "./flow.ts";
 import { type Frame, Peer } from "./peer.ts";
 import { Performer } from "./perform.ts";
 import { rulesOf, termsOf } from "./rules.ts";
@@ -74,6 +75,7 @@ export class WebSocketEdge {
   readonly #rules: Rules;
   readonly #terms: Terms;
   readonly #performer: Performer;
+  readonly #flow: Flow;
   readonly #turns = new Turns({
     handle: (peer, frame) => this.#handle(peer, frame),
     fail: (peer, error) => this.#fail(peer, error),
@@ -92,8 +94,9 @@ export class WebSocketEdge {
     this.#rules = rulesOf(config, sessions);
     this.#terms = termsOf(config);
     const allowance = new Allowance(config.messageRate > 0, parts.clock);
+    this.#flow = new Flow(config.sendBufferTotal, log, parts.clock());
     this.#performer = new Performer({
-      ...{ node, broker, sessions, log, allowance, turns: this.#turns },
+      ...{ node, broker, sessions, log, allowance, flow: this.#flow, turns: this.#turns },
     });
     const idle = Math.ceil(config.heartbeatInterval * IDLE.intervals);
     const idleTimeout = Math.min(Math.max(idle, IDLE.min), IDLE.max);
@@ -118,7 +121,10 @@ export class WebSocketEdge {
       open: (ws) => this.#open(ws),
       message: ({ data: peer }, frame) => this.#turns.receive(peer, frame),
       ping: onAlive,
-      pong: onAlive,
+      pong: (ws, payload) => {
+        if (this.#flow.acknowledge(ws.data, payload)) ws.data.heardAt = clock();
+        else onAlive(ws);
+      },
       close: ({ data: peer }, code) => this.#close(peer, code),
       error: (error, ws) => this.#fail(ws.data, error),
     };
@@ -159,16 +165,16 @@ export class WebSocketEdge {
     this.#admission.sweep(this.#parts.clock());
   }
 
-  /** Notices how late the event loop is. Call it every 100 ms. */
+  /**
+   * Sends the heartbeats that are due, disconnects the dead and those who do not read, and notices how
+   * late the event loop is. Call it every 100 ms.
+   */
   tick(): void {
-    this.#rules.load?.tick(this.#parts.clock());
-  }
-
-  /** Sends the heartbeats that are due, and disconnects the dead. */
-  heartbeat(): void {
     const { node, clock, data } = this.#parts;
     const { wheel } = data;
     const now = clock();
+    this.#rules.load?.tick(now);
+    this.#flow.sweep(wheel.slots, now);
     sweep(wheel, now, (peer) => {
       const silentFor = now - Math.max(peer.heardAt, wheel.wokeAt);
       if (silentFor > this.#deadAfter) return peer.ws?.terminate();
@@ -214,6 +220,7 @@ export class WebSocketEdge {
     schedule(data.wheel, peer, Math.random());
     if (peer.v1) node.enter(peer, audiences.v1, connectionFrameV1(id, last, this.#terms));
     else node.enter(peer, audiences.plain, connectionFrame(id));
+    this.#flow.enter(peer);
   }
 
   #close(peer: Peer, code: number): void {

@@ -22,6 +22,8 @@ export interface Group {
   readonly audience: Audience;
   readonly topic: string;
   count: number;
+  /** Bytes that were published to each of them. */
+  sent: number;
 }
 
 /** A channel with at least one listener on this node, or one on its way in. */
@@ -56,10 +58,16 @@ export function letGo(channels: Channels, channel: Channel): void {
 export function groupOf(channel: Channel, audience: Audience): Group {
   let group = channel.groups.find((one) => one.audience === audience);
   if (group === undefined) {
-    group = { audience, topic: `${audience.kind}/${channel.id}`, count: 0 };
+    group = { audience, topic: `${audience.kind}/${channel.id}`, count: 0, sent: 0 };
     channel.groups.push(group);
   }
   return group;
+}
+
+/** Sends a frame to everyone in a group. */
+export function publishTo(group: Group, frame: string): void {
+  group.sent += Buffer.byteLength(frame);
+  group.audience.publish(group.topic, frame);
 }
 
 /** The number of listeners in a channel. */

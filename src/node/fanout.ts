@@ -1,5 +1,5 @@
 import type { Message } from "../protocol/encode.ts";
-import { type Channel, listenersOf } from "./channels.ts";
+import { type Channel, listenersOf, publishTo } from "./channels.ts";
 
 export interface FanoutRules {
   /** How long messages are gathered, in milliseconds; 0 for not at all. */
@@ -124,7 +124,7 @@ export class Fanout {
 }
 
 function send({ groups }: Channel, message: Message): void {
-  for (const { count, audience, topic } of groups) {
-    if (count > 0) audience.publish(topic, audience.encode(message));
+  for (const group of groups) {
+    if (group.count > 0) publishTo(group, group.audience.encode(message));
   }
 }

@@ -1,6 +1,14 @@
 import type { Broker, BrokerEvents, EvictionReason } from "../broker/broker.ts";
 import { HEARTBEAT_UNNAMED, IDENTITY_REFUSED, identityRefusedV1 } from "../protocol/encode.ts";
-import { type Audience, type Channel, type Channels, groupOf, hold, letGo } from "./channels.ts";
+import {
+  type Audience,
+  type Channel,
+  type Channels,
+  groupOf,
+  hold,
+  letGo,
+  publishTo,
+} from "./channels.ts";
 import { Fanout, type FanoutRules } from "./fanout.ts";
 import { Presence, type PresenceData } from "./presence.ts";
 import { type Connection, unname } from "./state.ts";
@@ -63,8 +71,11 @@ export class Node {
       roster: (channel, answer) => broker().roster(channel, answer),
       publish: (id, frame) => {
         const channel = data.channels.get(id);
-        if (channel !== undefined) this.#fanout.flush(channel);
+        if (channel === undefined) return;
+        this.#fanout.flush(channel);
         options.publish(presenceTopic(id), frame);
+        // Not everyone watches, but whoever does not is only pinged a little more often.
+        for (const group of channel.groups) group.sent += Buffer.byteLength(frame);
       },
       answer: (listener, frame) => {
         listener.subscribe(presenceTopic(listener.channel.id));
@@ -139,8 +150,9 @@ export class Node {
     const channel = this.#data.channels.get(id);
     if (channel === undefined) return;
     this.#fanout.flush(channel);
-    for (const { count, audience, topic } of channel.groups) {
-      if (count > 0 && audience.gap !== undefined) audience.publish(topic, audience.gap);
+    for (const group of channel.groups) {
+      const { count, audience } = group;
+      if (count > 0 && audience.gap !== undefined) publishTo(group, audience.gap);
     }
   }
 }

@@ -87,7 +87,7 @@ export function ackFrame(ref: string, id: number): string {
 }
 
 /** Most bytes of a history frame, unless its first message alone is longer. */
-const PAGE_BYTES = 256 * 1024;
+export const PAGE_BYTES = 256 * 1024;
 
 /** Messages of a channel's history, oldest first. */
 export interface Page {

@@ -68,8 +68,8 @@ export function handshake(host: string, path: string, { subprotocol }: Dialect):
 const TEXT_FRAME = 0x81;
 
 /** A frame of a client. The mask is zero: it only protects proxies, and costs time here. */
-export function clientFrame(payload: string, first = TEXT_FRAME): Uint8Array {
-  const body = Buffer.from(payload);
+export function clientFrame(payload: string | Uint8Array, first = TEXT_FRAME): Uint8Array {
+  const body = typeof payload === "string" ? Buffer.from(payload) : payload;
   const { length } = body;
   const header = length < 126 ? [0x80 | length] : [0x80 | 126, length >> 8, length & 0xff];
   return Buffer.concat([Buffer.from([first, ...header, 0, 0, 0, 0]), body]);
@@ -118,8 +118,6 @@ export function textOffset({ before }: Dialect): number {
   return before.length + FRAME.length;
 }
 
-const PONG = clientFrame("", 0x8a);
-
 /** The kinds by the first letter of a frame's type. */
 const KINDS: readonly (readonly [letter: number, kind: Kind])[] = [
   [0x6d, "message"],
@@ -132,8 +130,13 @@ const TYPE_AT = '{"type":"'.length;
 
 /** The kind of the frame whose payload begins here. */
 export function kindOf(opcode: number, bytes: Uint8Array, start: number, dialect: Dialect): Kind {
-  if (opcode === 9) return PONG;
+  if (opcode === 9) return pongTo(bytes, start);
   return opcode === 1 ? dialect.kindOf(bytes, start) : "other";
+}
+
+/** A pong has the payload of its ping, whose length is the byte before it. */
+function pongTo(bytes: Uint8Array, start: number): Uint8Array {
+  return clientFrame(bytes.subarray(start, start + (bytes[start - 1]! & 0x7f)), 0x8a);
 }
 
 /** Shoal's two protocols. */

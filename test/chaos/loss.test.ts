@@ -3,7 +3,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkFrame } from "../helpers/frames.ts";
+import { randomFrom } from "../helpers/random.ts";
 import { type Shoal, startShoal } from "../helpers/shoal.ts";
+import { LONG } from "./attack.ts";
 
 /**
  * The promise under faults: an acknowledged message reaches everyone once, in one order, or they
@@ -17,17 +19,6 @@ const CLIENTS = 24;
 const CHANNELS = 3;
 const MESSAGES = 12_000;
 const KILLS = 5;
-
-/** A small reproducible random generator (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 interface Item {
   text: string;
@@ -211,49 +202,57 @@ function checkChannel(members: readonly Member[]): number {
   return members.reduce((sum, { acks }) => sum + acks.size, 0);
 }
 
-test("no message is lost, doubled or out of order", async () => {
-  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
-  console.log(`SEED=${seed}`);
-  const random = randomFrom(seed);
-  const env: Record<string, string> = {
-    DATABASE: join(folder, "loss.sqlite"),
-    MESSAGE_RATE: "0",
-    HISTORY_LIMIT: "100000",
-    HEARTBEAT_INTERVAL: "10",
-  };
-  let shoal: Shoal = await startShoal({ env });
-  env.PORT = new URL(shoal.http).port;
-  const target = { ws: shoal.ws };
-  const members = Array.from({ length: CLIENTS }, (_, n) => {
-    return new Member(`n${n}`, `c${n % CHANNELS}`, target, random);
-  });
-  const pick = () => members[Math.floor(random() * CLIENTS)]!;
+const RUNS = LONG ? 5 : 1;
+const SEEDS = Array.from({ length: RUNS }, () => Math.floor(Math.random() * 2 ** 31));
+const seeds = process.env.SEED === undefined ? SEEDS : [Number(process.env.SEED)];
 
-  for (let sent = 0; sent < MESSAGES; sent++) {
-    pick().post();
-    if (random() < 0.01) pick().drop();
-    if (random() < 0.01) pick().rename();
-    if (sent % 20 === 0) await Bun.sleep(1);
-    if (sent % Math.floor(MESSAGES / (KILLS + 1)) === 0 && sent > 0) {
-      await shoal.end("SIGKILL");
-      await Bun.sleep(random() * 50);
-      shoal = await startShoal({ env });
+test.each(seeds)(
+  "no message is lost, doubled or out of order (SEED=%d)",
+  async (seed) => {
+    // Here as well, in case the test never ends.
+    console.log(`SEED=${seed}`);
+    const random = randomFrom(seed);
+    const env: Record<string, string> = {
+      DATABASE: join(folder, `${seed}.sqlite`),
+      MESSAGE_RATE: "0",
+      HISTORY_LIMIT: "100000",
+      HEARTBEAT_INTERVAL: "10",
+    };
+    let shoal: Shoal = await startShoal({ env });
+    env.PORT = new URL(shoal.http).port;
+    const target = { ws: shoal.ws };
+    const members = Array.from({ length: CLIENTS }, (_, n) => {
+      return new Member(`n${n}`, `c${n % CHANNELS}`, target, random);
+    });
+    const pick = () => members[Math.floor(random() * CLIENTS)]!;
+
+    for (let sent = 0; sent < MESSAGES; sent++) {
+      pick().post();
+      if (random() < 0.01) pick().drop();
+      if (random() < 0.01) pick().rename();
+      if (sent % 20 === 0) await Bun.sleep(1);
+      if (sent % Math.floor(MESSAGES / (KILLS + 1)) === 0 && sent > 0) {
+        await shoal.end("SIGKILL");
+        await Bun.sleep(random() * 50);
+        shoal = await startShoal({ env });
+      }
     }
-  }
-  // Everyone posts once more, so that a lost last message would show.
-  while (!members.every((member) => member.idle)) await Bun.sleep(20);
-  for (const member of members) member.post();
-  while (!members.every((member) => member.idle)) await Bun.sleep(20);
-  const lastOf = (channel: string) =>
-    Math.max(...members.filter((one) => one.channel === channel).map(({ last }) => last));
-  while (!members.every((one) => one.last === lastOf(one.channel))) await Bun.sleep(20);
+    // Everyone posts once more, so that a lost last message would show.
+    while (!members.every((member) => member.idle)) await Bun.sleep(20);
+    for (const member of members) member.post();
+    while (!members.every((member) => member.idle)) await Bun.sleep(20);
+    const lastOf = (channel: string) =>
+      Math.max(...members.filter((one) => one.channel === channel).map(({ last }) => last));
+    while (!members.every((one) => one.last === lastOf(one.channel))) await Bun.sleep(20);
 
-  let acknowledged = 0;
-  for (let n = 0; n < CHANNELS; n++) {
-    acknowledged += checkChannel(members.filter(({ channel }) => channel === `c${n}`));
-  }
-  expect(acknowledged).toBe(MESSAGES + CLIENTS);
-  expect(members.reduce((sum, { drops }) => sum + drops, 0)).toBeGreaterThan(50);
-  for (const member of members) member.end();
-  expect(await shoal.end()).toBe(0);
-}, 180_000);
+    let acknowledged = 0;
+    for (let n = 0; n < CHANNELS; n++) {
+      acknowledged += checkChannel(members.filter(({ channel }) => channel === `c${n}`));
+    }
+    expect(acknowledged).toBe(MESSAGES + CLIENTS);
+    expect(members.reduce((sum, { drops }) => sum + drops, 0)).toBeGreaterThan(50);
+    for (const member of members) member.end();
+    expect(await shoal.end()).toBe(0);
+  },
+  180_000,
+);

@@ -105,7 +105,9 @@ describe("a frame's kind", () => {
   });
 
   test("is a ping if the opcode says so", () => {
-    expect(kindOf(9, Buffer.alloc(0), 0, PLAIN)).toEqual(clientFrame("", 0x8a));
+    expect(kindOf(9, Buffer.from([0x89, 0]), 2, PLAIN)).toEqual(clientFrame("", 0x8a));
+    const ping = Buffer.from([0x89, 3, 1, 2, 3, 0x81]);
+    expect(kindOf(9, ping, 2, PLAIN)).toEqual(clientFrame(ping.subarray(2, 5), 0x8a));
     expect(kindOf(8, Buffer.alloc(0), 0, PLAIN)).toBe("other");
   });
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
 import { CLOSE } from "../../src/protocol/codes.ts";
 import { enter, enterAs } from "../helpers/client.ts";
+import { residentOf } from "../helpers/process.ts";
 import { frameOf, handshake, type RawSocket, rawSocket } from "../helpers/raw.ts";
 import { type Shoal, startShoal } from "../helpers/shoal.ts";
 import { serve, type TestServer } from "../helpers/server.ts";
@@ -219,12 +219,12 @@ function withoutHoles(received: string): boolean {
   return numbers.every((number, place) => number === place);
 }
 
-/** The resident memory of a process, in bytes. Linux has /proc even where `ps` is missing. */
-function residentOf(pid: number): number {
-  if (process.platform === "linux") {
-    const status = readFileSync(`/proc/${pid}/status`, "utf8");
-    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]) * 1024;
-  }
-  const { stdout } = Bun.spawnSync(["ps", "-o", "rss=", "-p", String(pid)]);
-  return Number(stdout.toString()) * 1024;
-}
+test.each(["GET /a", "HEAD /a", "POST /a", "GET /-/health", "GET /robots.txt"])(
+  "of many %s in one connection the first is answered, and then it is closed",
+  async (line) => {
+    const socket = await rawSocket(server.http);
+    socket.write(`${line} HTTP/1.1\r\nHost: localhost\r\n\r\n`.repeat(1000));
+    await socket.closed;
+    expect(socket.received().match(/HTTP\/1\.1 \d+/g)).toHaveLength(1);
+  },
+);
