@@ -192,7 +192,7 @@ export class SqliteBroker extends MemoryBroker {
       data.bytes -= bytes;
       if (ref !== undefined) data.underWay.delete(`${channel}\n${message.id}`);
       if (data.tails.get(channel) === message.id) data.tails.delete(channel);
-      this.messages.append(channel, message);
+      this.messages.append(channel, message, post.waiting[0]?.draft.network);
       this.options.events.message(channel, message);
       settle(post, message.id);
     }
