@@ -25,10 +25,10 @@ const SPEED = { start: 5e5, min: 1e5, max: 1e8 };
 /** How often {@link Load.tick} is called. */
 const TICK = 100;
 /** By how late it is: beyond `much`, the machine is slower than was thought; below `some`, faster. */
-const LATE = { some: 20, much: 40 };
+const LATE = { some: 25, much: 50 };
 /** By what the speed changes then: at least, and always. */
-const SLOWER = 0.5;
-const FASTER = 1.03;
+const SLOWER = 0.6;
+const FASTER = 1.04;
 
 export class Load {
   #speed = SPEED.start;
