@@ -14,7 +14,10 @@ export interface ChatMessage {
   timestamp: number;
   /** Microseconds since the epoch, rising within a channel. Missing on the plain protocol. */
   id?: number;
-  /** The id before it in its channel; 0: none. Missing on the plain protocol. */
+  /**
+   * The id before it in its channel; 0: none. Removals have ids, too. In a page, those between its
+   * messages are left out. Missing on the plain protocol.
+   */
   prev?: number;
   /** On a message that this client sent: the ref that send() returned. */
   ref?: string;

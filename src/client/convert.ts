@@ -17,7 +17,15 @@ export function toMessage(fields: MessageFields, ref?: string): ChatMessage {
 
 /** Messages without what removes others: that is in the messages themselves. */
 function toMessages(messages: readonly MessageFields[]): ChatMessage[] {
-  return messages.filter(({ deletes }) => !deletes).map((fields) => toMessage(fields));
+  /** What is before each removal: without them, the chain of a page is unbroken, too. */
+  const before = new Map<number, number>();
+  return messages.flatMap((fields) => {
+    const { id = 0, prev = 0, deletes } = fields;
+    const shown = before.get(prev) ?? prev;
+    if (deletes === undefined) return [toMessage({ ...fields, prev: shown })];
+    before.set(id, shown);
+    return [];
+  });
 }
 
 export function toPage({ messages, gap, more, before, after }: HistoryFrame): HistoryPage {

@@ -6,6 +6,7 @@ import { readBundle } from "../../src/http/bundle.ts";
 import { Inbox } from "../../src/client/inbox.ts";
 import { type Limits, paceOf } from "../../src/client/pace.ts";
 import type { HistoryQuery } from "../../src/client/api.ts";
+import { toPage } from "../../src/client/convert.ts";
 import { askPage } from "../../src/client/pages.ts";
 import type { Queue } from "../../src/client/requests.ts";
 import { roster } from "../../src/client/roster.ts";
@@ -230,6 +231,22 @@ describe("a page of history", () => {
       gap: "true",
       more: "false",
     });
+  });
+
+  test("has an unbroken chain without its removals", () => {
+    const fields = [
+      { ...message, id: 2, prev: 1 },
+      { ...message, id: 3, prev: 2, deletes: 1 },
+      { ...message, id: 4, prev: 3, deletes: 1 },
+      { ...message, id: 5, prev: 4 },
+      { ...message, id: 8, prev: 7 },
+    ];
+    const page = toPage({ type: "history", messages: fields, gap: "false", more: "false" });
+    expect(page.messages.map(({ id, prev }) => [id, prev])).toEqual([
+      [2, 1],
+      [5, 2],
+      [8, 7],
+    ]);
   });
 
   test("does not go on around an id, after an empty page, or after an error", () => {
