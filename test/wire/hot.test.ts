@@ -162,9 +162,13 @@ describe("an edit under --hot", () => {
         gap: "false",
       });
       expect(new Set(beats)).toEqual(new Set(['{"type":"heartbeat","authenticated":"true"}']));
-      const { onWorkers } = server.loads[0]!;
-      for (const load of server.loads) {
-        expect(load).toMatchObject({ timers: 1, signals: 2, errors: 1, onWorkers });
+      const [writer] = server.loads[0]!.onWorkers;
+      for (const { onWorkers, ...load } of server.loads) {
+        expect(load).toMatchObject({ timers: 1, signals: 2, errors: 1 });
+        // The second thread, which reads, has no listener of this kind.
+        expect(onWorkers).toEqual(
+          onWorkers.length > 1 ? [writer!, 0] : onWorkers.map(() => writer!),
+        );
       }
 
       expect(await server.end()).toBe(0);

@@ -7,6 +7,7 @@ import { type Hold, Names } from "../memory/names.ts";
 import { Refs } from "../memory/refs.ts";
 import { RESTORED } from "../memory/shares.ts";
 import type { SharedFile } from "./file.ts";
+import type { ReaderData } from "./reader.ts";
 import { createTailsData, type TailsData } from "./tails.ts";
 import type { Contents, NameChange, NameRow, Order, Ref, Reply, Retention } from "./orders.ts";
 import { retentionAfter } from "./retention.ts";
@@ -43,8 +44,8 @@ export interface SqliteOptions extends BrokerOptions {
 
 /** Plain data, and the thread that writes, so that they survive a reload of the code. */
 export interface SqliteData extends LocalData {
-  readonly path: string;
   readonly worker: Worker;
+  readonly reader: ReaderData;
   /** What gathers for the next batch, and the batch that is being written. */
   gathered: Batch;
   writing: Batch | undefined;
@@ -93,15 +94,20 @@ export async function openFile(path: string, options: SqliteOptions): Promise<Sq
     const reason = reply.done === "refused" ? reply.reason : "its thread does not answer";
     throw new Error(`DATABASE ${path} cannot be used: ${reason}.`);
   }
-  const { contents, shared, migrated, failure } = reply;
+  const { contents, shares, shared, migrated, failure } = reply;
   for (const file of shared) warnOf(file, options.log);
   if (migrated !== undefined) options.log.info("database migrated", { ...migrated });
   if (failure !== undefined) logFailure(options.log, failure);
   const data: SqliteData = {
     ...createLocalData(contents.secret),
     tails: createTailsData(contents.forgotten),
-    path: resolve(path),
     worker,
+    reader: {
+      path: resolve(path),
+      worker: shares ? undefined : worker,
+      waiting: [],
+      failed: false,
+    },
     gathered: newBatch(),
     writing: undefined,
     given: new Map(),

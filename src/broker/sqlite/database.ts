@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { closeSync, openSync, rmSync } from "node:fs";
+import { closeSync, existsSync, openSync, rmSync } from "node:fs";
 import { resolve } from "node:path";
 import { REMEMBERED } from "../memory/refs.ts";
 import { DatabaseFile, GONE, prepare, type SharedFile } from "./file.ts";
@@ -23,6 +23,8 @@ export function refsSince(now: number): number {
 export interface OpenDatabase {
   readonly path: string;
   readonly database: Database;
+  /** Whether another connection can read it. */
+  readonly shares: boolean;
   readonly file: DatabaseFile;
   /** Held as long as this process uses the file. */
   readonly lock: Database;
@@ -54,9 +56,8 @@ export function open(name: string, now: number): OpenDatabase {
   const shared = prepare(path);
   const lock = lockFile(`${path}-lock`);
   const file = new DatabaseFile(path);
-  const database = new Database(path, { readwrite: true, strict: true });
+  const { database, shares } = connect(path);
   try {
-    database.run("PRAGMA busy_timeout = 1000");
     const version = versionOf(database);
     if (version === undefined) database.run("PRAGMA auto_vacuum = INCREMENTAL");
     database.run("PRAGMA journal_mode = WAL");
@@ -71,7 +72,7 @@ export function open(name: string, now: number): OpenDatabase {
     if (!file.isThere()) throw new Error(GONE);
     const migrated = copy === "" ? undefined : { from: version!, copy };
     const progress = { uncleared: false, forgetting: [] };
-    return { path, database, file, lock, shared, migrated, failure, ...progress };
+    return { path, database, shares, file, lock, shared, migrated, failure, ...progress };
   } catch (error) {
     database.close();
     lock.close();
@@ -79,11 +80,34 @@ export function open(name: string, now: number): OpenDatabase {
   }
 }
 
+/**
+ * Opens the file for several connections. For that SQLite needs a small file for what they share; on a
+ * full disk there may be no room for it, and then one connection has to do.
+ */
+function connect(path: string): Pick<OpenDatabase, "database" | "shares"> {
+  for (const shares of [true, false]) {
+    const database = new Database(path, { readwrite: true, strict: true });
+    try {
+      database.run("PRAGMA busy_timeout = 1000");
+      if (!shares) database.run("PRAGMA locking_mode = EXCLUSIVE");
+      database.query("SELECT 1 FROM sqlite_schema").get();
+      return { database, shares };
+    } catch (error) {
+      database.close();
+      const { code } = error as { code?: string };
+      if (!shares || code?.startsWith("SQLITE_IOERR") !== true) throw error;
+    }
+  }
+  throw new Error("unreachable");
+}
+
 /** Another server on the same file would write what this one does not know. */
 function lockFile(path: string): Database {
-  const lock = new Database(path, { create: true });
+  if (!existsSync(path)) closeSync(openSync(path, "a", 0o600));
+  const lock = new Database(path, { readwrite: true });
   try {
-    lock.run("PRAGMA locking_mode = EXCLUSIVE");
+    // On a full disk, a lock takes no room unless the file is empty.
+    lock.run("CREATE TABLE IF NOT EXISTS lock (held)");
     lock.run("BEGIN EXCLUSIVE");
     return lock;
   } catch (error) {

@@ -1,7 +1,7 @@
 import type { Message } from "../../protocol/encode.ts";
 import type { Posted } from "../memory/refs.ts";
 import type { SharedFile } from "./file.ts";
-import type { Answered, Question } from "./read.ts";
+import type { Answered, Question, Unreadable } from "./read.ts";
 
 /** What the broker and the threads of the database say to each other. */
 
@@ -96,7 +96,7 @@ export type Order =
       readonly limits: Retention | undefined;
       readonly now: number;
     }
-  /** Only to the thread that reads. */
+  /** To the thread that reads, or the other if the file cannot be shared. */
   | { readonly do: "read"; readonly path: string; readonly question: Question }
   | { readonly do: "close" };
 
@@ -104,6 +104,8 @@ export type Reply =
   | {
       readonly done: "open";
       readonly contents: Contents;
+      /** Whether another thread can read the file. */
+      readonly shares: boolean;
       /** The files that others could read. */
       readonly shared: readonly SharedFile[];
       /** What happened to an older file, if so. */
@@ -118,7 +120,7 @@ export type Reply =
       /** Channels in which nothing was said for longer than the TTL. */
       readonly unused: readonly string[];
     }
-  | { readonly done: "read"; readonly found: Answered }
+  | { readonly done: "read"; readonly found: Answered | Unreadable }
   | { readonly done: "close" }
   /** A batch was not written; `broken` if the thread cannot go on from before it. */
   | {

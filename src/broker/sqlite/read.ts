@@ -41,6 +41,11 @@ export interface Answered {
   readonly last?: number | undefined;
 }
 
+/** Why the file could not be read. */
+export interface Unreadable {
+  readonly failed: string;
+}
+
 type Row = Omit<Message, "session" | "deletes"> & {
   readonly session: string | null;
   readonly deletes: number | null;

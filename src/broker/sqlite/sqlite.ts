@@ -25,16 +25,15 @@ import {
   type SqliteData,
   type SqliteOptions,
 } from "./data.ts";
+import { Loads } from "./loads.ts";
 import { NetworkKeys } from "./network-keys.ts";
 import type { Drop, Expired } from "./orders.ts";
 import { Reader } from "./reader.ts";
-import { Tails } from "./tails.ts";
+import { TAIL, Tails } from "./tails.ts";
 import { Writer } from "./writer.ts";
 
 /** Bytes under way to the disk; with more, messages are refused. */
 const BYTES_MOST = 8 * 1024 * 1024;
-/** Messages of a channel that memory holds at most: most questions are about the newest. */
-export const TAIL = 200;
 
 /**
  * Opens a database file, or goes on with the one that the load before has opened.
@@ -50,15 +49,6 @@ export async function openSqlite(
   return new SqliteBroker(data.sqlite, options);
 }
 
-/** A channel whose newest messages are on their way from the file. */
-interface Load {
-  /** Whether a message was written meanwhile, so that what was read is not the newest. */
-  stale: boolean;
-  /** Whether the file could not be read. Then it is tried again. */
-  failed: boolean;
-  readonly then: (() => void)[];
-}
-
 /**
  * The broker of one process whose history is an SQLite file. Memory holds the newest messages of the
  * channels that are in use, and a message gets there, and to everyone, once it is on the disk.
@@ -69,7 +59,7 @@ export class SqliteBroker extends LocalBroker implements Broker {
   readonly #writer: Writer;
   readonly #reader: Reader;
   readonly #networks: NetworkKeys;
-  readonly #loads = new Map<string, Load>();
+  readonly #loads: Loads;
   /** How many texts were removed: what was read before the last of them may hold it. */
   #removed = 0;
 
@@ -81,12 +71,14 @@ export class SqliteBroker extends LocalBroker implements Broker {
     const { limit, memory } = options.rules.history;
     this.#data = data;
     this.#tails = new Tails(data.tails, { messages: Math.min(limit, TAIL), bytes: memory });
-    this.#reader = new Reader(data.path, options.log);
+    this.#reader = new Reader(data.reader, options.log);
+    this.#loads = new Loads(data, this.#tails, this.#reader);
     this.#networks = new NetworkKeys(data.secret);
     this.#writer = new Writer(data, options, {
       written: (post) => this.#onWritten(post),
       refused: ({ ref }) => void (ref && this.refs.undo(ref)),
       dropped: (drop) => this.#onDropped(drop),
+      read: (found) => this.#reader.receive(found),
       isUsed: (channel) => this.names.isOccupied(channel) || data.left.has(channel),
     });
   }
@@ -94,7 +86,7 @@ export class SqliteBroker extends LocalBroker implements Broker {
   join(channel: string, answer: JoinAnswer): void {
     this.names.join(channel);
     this.#data.left.delete(channel);
-    this.#loaded(channel, () => {
+    this.#loads.loaded(channel, () => {
       this.#tails.occupy(channel, this.names.isOccupied(channel));
       answer(this.#tails.last(channel), this.#tails.isSilent(channel));
     });
@@ -117,7 +109,7 @@ export class SqliteBroker extends LocalBroker implements Broker {
 
   history(channel: string, query: HistoryQuery, answer: Answer<Page | undefined>): void {
     if (query.around !== undefined) return pageAround(this, channel, query, answer);
-    this.#loaded(channel, () => {
+    this.#loads.loaded(channel, () => {
       const page = this.#tails.page(channel, query);
       if (page !== undefined) return answer(page);
       const below = this.#tails.below(channel);
@@ -137,11 +129,11 @@ export class SqliteBroker extends LocalBroker implements Broker {
 
   search(channel: string, query: SearchQuery, answer: Answer<Found | undefined>): void {
     const removed = this.#removed;
-    this.#loaded(channel, () =>
+    this.#loads.loaded(channel, () =>
       this.#reader.ask({ ask: "search", channel, ...query }, (found) => {
         if (found !== undefined && removed !== this.#removed)
           return this.search(channel, query, answer);
-        const next = this.#untold(channel)?.id ?? Infinity;
+        const next = this.#loads.untold(channel)?.id ?? Infinity;
         answer(found && { ...found, messages: found.messages.filter(({ id }) => id < next) });
       }),
     );
@@ -157,7 +149,7 @@ export class SqliteBroker extends LocalBroker implements Broker {
       const draft = { ...removal, text: REMOVED, user: message?.user ?? REMOVED, deletes: id };
       this.#postOnce(channel, once, draft, (answered) => answer(answered));
     };
-    this.#loaded(channel, () => {
+    this.#loads.loaded(channel, () => {
       const message = this.#tails.find(channel, id);
       if (message !== undefined || known !== undefined) return post(message);
       this.#reader.ask({ ask: "message", channel, id }, (found) => {
@@ -170,7 +162,7 @@ export class SqliteBroker extends LocalBroker implements Broker {
   override renew(): void {
     super.renew();
     this.#writer.renew(this.#expired());
-    for (const [channel, load] of this.#loads) if (load.failed) this.#load(channel, load);
+    this.#loads.retry();
   }
 
   status(): BrokerStatus {
@@ -179,12 +171,12 @@ export class SqliteBroker extends LocalBroker implements Broker {
 
   dispose(): void {
     this.#writer.dispose();
-    this.#reader.dispose();
   }
 
-  close(): Promise<void> {
-    this.#reader.close();
-    return this.#writer.close();
+  async close(): Promise<void> {
+    // The last to close the file tidies up, and that has to be the thread that may write.
+    if (this.#data.reader.worker !== this.#data.worker) await this.#reader.close();
+    await this.#writer.close();
   }
 
   #postOnce(
@@ -201,7 +193,7 @@ export class SqliteBroker extends LocalBroker implements Broker {
       else underWay.waiting.push({ draft, answer });
       return;
     }
-    this.#loaded(channel, () => {
+    this.#loads.loaded(channel, () => {
       const prev = this.#data.given.get(channel) ?? this.#tails.last(channel);
       const message = messageAfter(prev, this.options.date(), draft);
       const { id, timestamp } = message;
@@ -213,8 +205,7 @@ export class SqliteBroker extends LocalBroker implements Broker {
   }
 
   #onWritten({ channel, message }: Post): void {
-    const load = this.#loads.get(channel);
-    if (load !== undefined) load.stale = true;
+    this.#loads.written(channel);
     if (message.deletes) {
       this.#removed++;
       this.#tails.erase(channel, message.deletes);
@@ -245,38 +236,5 @@ export class SqliteBroker extends LocalBroker implements Broker {
       expired.push({ channel, upTo });
     }
     return expired;
-  }
-
-  /** Runs this once memory has the newest messages of a channel: now, if it has them. */
-  #loaded(channel: string, run: () => void): void {
-    if (this.#tails.has(channel)) return run();
-    const load = this.#loads.get(channel);
-    if (load !== undefined) return void load.then.push(run);
-    const started = { stale: false, failed: false, then: [run] };
-    this.#loads.set(channel, started);
-    this.#load(channel, started);
-  }
-
-  #load(channel: string, load: Load): void {
-    load.stale = load.failed = false;
-    const floor = this.#data.floors.get(channel) ?? 0;
-    this.#reader.ask({ ask: "tail", channel, floor, limit: TAIL }, (found) => {
-      load.failed = found === undefined;
-      if (found === undefined) return;
-      if (load.stale) return this.#load(channel, load);
-      this.#loads.delete(channel);
-      // What is on the disk but was not told yet comes later.
-      const next = this.#untold(channel);
-      const last = next === undefined ? found.last : next.prev;
-      const messages = found.messages.filter(({ id }) => id <= (last ?? 0));
-      this.#tails.restore(channel, last, { ...found, messages });
-      for (const run of load.then) run();
-      this.#tails.makeRoom();
-    });
-  }
-
-  /** The first message of a channel that may be on the disk, but that nobody was told of. */
-  #untold(channel: string): Message | undefined {
-    return this.#data.writing?.posts.find((post) => post.channel === channel)?.message;
   }
 }

@@ -36,6 +36,9 @@ export function createTailsData(forgotten: number): TailsData {
   return { tails: new Map(), bytes: 0, forgotten };
 }
 
+/** Messages of a channel that memory holds at most: most questions are about the newest. */
+export const TAIL = 200;
+
 /** What a tail and a message take beside their strings, in bytes. */
 const TAIL_BYTES = 500;
 const MESSAGE_BYTES = 160;
@@ -80,6 +83,7 @@ export class Tails {
 
   /** Takes over what was read from the file. @param last undefined if the file does not know it */
   restore(channel: string, last: number | undefined, { messages, more }: Answered): void {
+    if (this.has(channel)) return;
     const silent = last === undefined;
     const tail = { channel, last: last ?? this.#data.forgotten, silent, messages: [...messages] };
     const flags = { partial: more, occupied: false, used: true };

@@ -1,9 +1,10 @@
 import type { Database } from "bun:sqlite";
 import { statfsSync } from "node:fs";
 import { isFull, type OpenDatabase, reasonOf } from "./database.ts";
+import { expire } from "./expire.ts";
 import { GONE } from "./file.ts";
 import type { Batch, Order, Reply } from "./orders.ts";
-import { expire, insert } from "./write.ts";
+import { insert } from "./write.ts";
 
 /** What is written is one transaction each time: all of it is on the disk, or nothing. */
 

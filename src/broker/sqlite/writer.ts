@@ -14,6 +14,7 @@ import {
   type SqliteOptions,
 } from "./data.ts";
 import type { Drop, Expired, Failure, Order, Reply } from "./orders.ts";
+import type { Answered, Unreadable } from "./read.ts";
 import { GRACE, retentionOf } from "./retention.ts";
 
 /** Longest that a message waits for others to share its batch, in milliseconds. */
@@ -28,6 +29,8 @@ export interface WriterEvents {
   refused(post: Post): void;
   /** Messages have left the file by its own rules. */
   dropped(drop: Drop): void;
+  /** The thread has answered a question, since the file cannot be shared. */
+  read(found: Answered | Unreadable): void;
   /** Whether somebody is in a channel, or was a while ago. */
   isUsed(channel: string): boolean;
 }
@@ -161,6 +164,7 @@ export class Writer {
   #onReply(reply: Reply): void {
     if (reply.done === "close") return this.#onClosed?.();
     if (reply.done === "expire") return this.#onExpired(reply);
+    if (reply.done === "read") return this.#events.read(reply.found);
     const data = this.#data;
     const written = data.writing ?? newBatch();
     data.writing = undefined;
