@@ -1,6 +1,6 @@
 import type { Log } from "../../log.ts";
 import type { Order, Reply } from "./orders.ts";
-import type { Answered, Question, Unreadable } from "./read.ts";
+import type { Answered, Inquiry, Unreadable } from "./read.ts";
 
 /** Receives what was found; undefined if the file cannot be read. */
 type Then = (found: Answered | undefined) => void;
@@ -8,6 +8,8 @@ type Then = (found: Answered | undefined) => void;
 /** Survives a reload of the code. */
 export interface ReaderData {
   readonly path: string;
+  /** Channels that are forgotten up to an id, but not all in the file yet. */
+  readonly floors: Map<string, number>;
   /** The thread that answers; the one that writes if the file cannot be shared. */
   worker: Worker | undefined;
   /** Those who wait for an answer, in turn. */
@@ -26,8 +28,9 @@ export class Reader {
     if (data.worker !== undefined) this.#listen(data.worker);
   }
 
-  ask(question: Question, then: Then): void {
+  ask(channel: string, inquiry: Inquiry, then: Then): void {
     const data = this.#data;
+    const question = { ...inquiry, channel, floor: data.floors.get(channel) ?? 0 };
     data.worker ??= this.#listen(new Worker(new URL("./worker.ts", import.meta.url).href));
     data.waiting.push(then);
     data.worker.postMessage({ do: "read", path: data.path, question } satisfies Order);
