@@ -72,6 +72,8 @@ export function open(name: string, now: number): OpenDatabase {
     if (failure === undefined) makeVacuumable(database);
     if (!file.isThere()) throw new Error(GONE);
     const migrated = copy === "" ? undefined : { from: version!, copy };
+    // From here on, messages wait behind whatever this waits for.
+    database.run("PRAGMA busy_timeout = 50");
     const progress = { uncleared, forgetting: [] };
     return { path, database, shares, file, lock, shared, migrated, failure, ...progress };
   } catch (error) {

@@ -31,7 +31,7 @@ export function write(opened: OpenDatabase, { batch, retention, now }: Write): R
     const removes = insert(database, batch, retention, now);
     committing = true;
     database.run("COMMIT");
-    if (removes || opened.uncleared) opened.uncleared = !clearLog(database);
+    if (removes) opened.uncleared = !clearLog(database);
     if (file.isThere()) return { done: "write" };
     // The broker goes on without the batch, so it must not go on with this file.
     file.giveUp();
