@@ -1,4 +1,3 @@
-import { Database } from "bun:sqlite";
 import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -79,7 +78,7 @@ describe("after the ack of a removal, no file has the text", () => {
     const env = newEnv();
     const shoal = await startShoal({ env });
     const ann = await enterAs(`${shoal.ws}/a`, "ann", V1);
-    const { database, done } = await readFor(env.DATABASE, ann);
+    const done = await readFor(env.DATABASE, ann);
     await talk(ann, 300, REMOVED);
     expect(leftOf(env.DATABASE, REMOVED).length).toBeGreaterThan(0);
     const since = performance.now();
@@ -89,8 +88,7 @@ describe("after the ack of a removal, no file has the text", () => {
     }
     // It would be 20 s if each waited for the usual second.
     expect(performance.now() - since).toBeLessThan(10_000);
-    done();
-    database.close();
+    await done();
     while (leftOf(env.DATABASE, REMOVED).length > 0) await Bun.sleep(20);
     expect(await shoal.end()).toBe(0);
   }, 30_000);
@@ -99,12 +97,11 @@ describe("after the ack of a removal, no file has the text", () => {
     const env = newEnv();
     const shoal = await startShoal({ env });
     const ann = await enterAs(`${shoal.ws}/a`, "ann", V1);
-    const { database, done } = await readFor(env.DATABASE, ann);
+    const done = await readFor(env.DATABASE, ann);
     await talk(ann, 300, REMOVED);
     await shoal.end("SIGKILL");
     expect(leftOf(env.DATABASE, REMOVED).length).toBeGreaterThan(0);
-    done();
-    database.close();
+    await done();
     const again = await startShoal({ env });
     expect(leftOf(env.DATABASE, [...REMOVED, 10])).toEqual([word(20), word(21)]);
     const bob = await enter(`${again.ws}/a`, V1);
@@ -133,12 +130,26 @@ describe("after the ack of a removal, no file has the text", () => {
   });
 });
 
-/** A process that reads the database as it is now, until `done`: nothing of its log can go. */
-async function readFor(path: string, client: Client) {
+/**
+ * Has another process read the database as it is now, so that nothing of its log can go. It has to be
+ * another one: a process that closes a file gives up all its locks on it.
+ *
+ * @returns what ends that
+ */
+async function readFor(path: string, client: Client): Promise<() => Promise<unknown>> {
   client.say({ type: "message", text: "something to read", ref: "first" });
   await client.nextOf("ack");
-  const database = new Database(path, { readonly: true });
-  database.run("BEGIN");
-  database.query("SELECT count(*) FROM messages").get();
-  return { database, done: () => void database.run("COMMIT") };
+  const script = `
+    const { Database } = require("bun:sqlite");
+    const database = new Database(${JSON.stringify(path)}, { readonly: true });
+    database.run("BEGIN");
+    database.query("SELECT count(*) FROM messages").get();
+    console.log("reading");
+    setInterval(() => {}, 1000);`;
+  const child = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe" });
+  await child.stdout.getReader().read();
+  return () => {
+    child.kill();
+    return child.exited;
+  };
 }
