@@ -110,7 +110,7 @@ export async function openFile(path: string, options: SqliteOptions): Promise<Sq
       floors: new Map(),
       worker: shares ? undefined : worker,
       waiting: [],
-      failed: false,
+      reason: "",
     },
     gathered: newBatch(),
     writing: undefined,

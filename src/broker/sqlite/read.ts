@@ -133,8 +133,18 @@ function search(
   return { messages: rows.slice(0, limit).map(messageOf), more: rows.length > limit };
 }
 
-/** A row, without what is not there. */
-function messageOf({ session, deletes, ...rest }: Row): Message {
-  const message = { ...rest, session: session ?? undefined };
+/** A row, without what is not there. What the disk has damaged must not damage a frame. */
+function messageOf({ text, user, session, deletes, ...rest }: Row): Message {
+  const texts = { text: literalOf(text), user: literalOf(user) };
+  const message = { ...rest, ...texts, session: session ?? undefined };
   return deletes === null ? message : { ...message, deletes };
+}
+
+function literalOf(stored: unknown): string {
+  try {
+    if (typeof JSON.parse(stored as string) === "string") return stored as string;
+  } catch {
+    // Shown below as it is.
+  }
+  return JSON.stringify(`${stored}`);
 }

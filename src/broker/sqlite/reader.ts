@@ -14,7 +14,8 @@ export interface ReaderData {
   worker: Worker | undefined;
   /** Those who wait for an answer, in turn. */
   readonly waiting: Then[];
-  failed: boolean;
+  /** Why it could not be read the last time. */
+  reason: string;
 }
 
 /** Puts questions to the thread that reads the database. It answers in turn. */
@@ -38,13 +39,13 @@ export class Reader {
 
   /** The thread that writes has answered a question. */
   receive(found: Answered | Unreadable): void {
-    const failed = "failed" in found;
-    // The first failure of several.
-    if (failed && !this.#data.failed) {
-      this.#log.error("database cannot be read", { reason: found.failed });
+    const reason = "failed" in found ? found.failed : undefined;
+    // The first of several: with a damaged page, some questions are answered and others are not.
+    if (reason !== undefined && reason !== this.#data.reason) {
+      this.#log.error("database cannot be read", { reason });
+      this.#data.reason = reason;
     }
-    this.#data.failed = failed;
-    this.#data.waiting.shift()?.(failed ? undefined : found);
+    this.#data.waiting.shift()?.("failed" in found ? undefined : found);
   }
 
   /** Closes the file, unless that is up to the thread that writes. */
