@@ -12,12 +12,12 @@ export function pageAround(
 ): void {
   const half = Math.ceil(limit / 2);
   broker.history(channel, { before: around + 1, limit: half }, (older) => {
-    const room = limit - (older?.messages.length ?? 0);
-    broker.history(channel, { after: around, limit: Math.max(room, 1) }, (newer) => {
+    const rest = limit - (older?.messages.length ?? 0);
+    broker.history(channel, { after: around, limit: rest }, (newer) => {
       if (older === undefined || newer === undefined) return answer(undefined);
-      const messages = [...older.messages, ...newer.messages].slice(0, limit);
-      const after = newer.more || newer.messages.length > room;
-      answer({ messages, gap: false, more: older.more || after, before: older.more, after });
+      const messages = [...older.messages, ...newer.messages];
+      const more = older.more || newer.more;
+      answer({ messages, gap: false, more, before: older.more, after: newer.more });
     });
   });
 }

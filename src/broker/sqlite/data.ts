@@ -27,6 +27,11 @@ export interface Post {
   readonly waiting: { readonly draft: Draft; readonly answer: PublishAnswer }[];
 }
 
+/** How the removal of a message is found while it is under way. */
+export function removalKey(channel: string, id: number): string {
+  return `${channel}\ndeletes ${id}`;
+}
+
 export function settle({ waiting }: Post, answer: Parameters<PublishAnswer>[0]): void {
   for (const one of waiting) one.answer(answer, one.draft);
 }
@@ -53,7 +58,7 @@ export interface SqliteData extends LocalData {
   readonly tails: TailsData;
   /** The last id given in each channel that has posts under way. */
   readonly given: Map<string, number>;
-  /** The posts with a ref that are under way, by channel and id. */
+  /** The posts with a ref that are under way, by channel and id; removals, by what they remove. */
   readonly underWay: Map<string, Post>;
   /** Bytes of all posts under way. */
   bytes: number;
@@ -64,8 +69,6 @@ export interface SqliteData extends LocalData {
   loweredAt: number | undefined;
   /** Since when channels have been empty, in milliseconds, the earliest first; with a TTL only. */
   readonly left: Map<string, number>;
-  /** Channels that are forgotten up to an id, but not all in the file yet. */
-  readonly floors: Map<string, number>;
   /** When the last batch was handed over, in milliseconds since the process began. */
   writtenAt: number;
 }
@@ -104,9 +107,10 @@ export async function openFile(path: string, options: SqliteOptions): Promise<Sq
     worker,
     reader: {
       path: resolve(path),
+      floors: new Map(),
       worker: shares ? undefined : worker,
       waiting: [],
-      failed: false,
+      reason: "",
     },
     gathered: newBatch(),
     writing: undefined,
@@ -116,7 +120,6 @@ export async function openFile(path: string, options: SqliteOptions): Promise<Sq
     status: failure === undefined ? READY : { state: "failing", reason: failure },
     ...retentionAfter(contents.before, options),
     left: new Map(),
-    floors: new Map(),
     writtenAt: 0,
   };
   restore(data, contents, options);

@@ -64,14 +64,17 @@ export function open(name: string, now: number): OpenDatabase {
     database.run("PRAGMA synchronous = FULL");
     database.run("PRAGMA secure_delete = ON");
     // A text that was removed right before a crash leaves the log.
-    database.run("PRAGMA wal_checkpoint(TRUNCATE)");
+    const uncleared = !clearLog(database);
     const copy = version === undefined || version === STEPS.length ? "" : `${path}-v${version}`;
     if (copy !== "") copyTo(database, copy);
     const failure = bringUpToDate(database, version ?? 0, now);
-    if (copy !== "") makeVacuumable(database);
+    // Also if the start that migrated it did not come so far.
+    if (failure === undefined) makeVacuumable(database);
     if (!file.isThere()) throw new Error(GONE);
     const migrated = copy === "" ? undefined : { from: version!, copy };
-    const progress = { uncleared: false, forgetting: [] };
+    // From here on, messages wait behind whatever this waits for.
+    database.run("PRAGMA busy_timeout = 50");
+    const progress = { uncleared, forgetting: [] };
     return { path, database, shares, file, lock, shared, migrated, failure, ...progress };
   } catch (error) {
     database.close();
@@ -137,10 +140,31 @@ function copyTo(database: Database, path: string): void {
   database.run("VACUUM INTO ?", [path]);
 }
 
-/** Lets a file from before this was the default give its free pages back. */
+/** Lets a file from before this was the default give its free pages back, once there is room for it. */
 function makeVacuumable(database: Database): void {
-  database.run("PRAGMA auto_vacuum = INCREMENTAL");
-  database.run("VACUUM");
+  if (pragma(database, "auto_vacuum") === INCREMENTAL) return;
+  database.run(`PRAGMA auto_vacuum = ${INCREMENTAL}`);
+  try {
+    database.run("VACUUM");
+  } catch (error) {
+    if (!isFull(error)) throw error;
+  }
+}
+
+const INCREMENTAL = 2;
+
+/**
+ * Writes the log to the file and empties it: until then it holds texts that were removed.
+ * @returns whether that is done; not if somebody reads, or there is no room
+ */
+export function clearLog(database: Database): boolean {
+  try {
+    return (
+      database.query<{ busy: number }, []>("PRAGMA wal_checkpoint(TRUNCATE)").get()?.busy === 0
+    );
+  } catch {
+    return false;
+  }
 }
 
 /**

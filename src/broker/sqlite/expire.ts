@@ -1,6 +1,6 @@
 import type { Database } from "bun:sqlite";
 import type { OpenDatabase } from "./database.ts";
-import type { Drop, Expired, Retention } from "./orders.ts";
+import type { Drop, Expired, Reply, Retention } from "./orders.ts";
 import { drop, dropOldest, STEP, STORED, type Stored, Touched } from "./write.ts";
 
 /** What leaves the database, in steps that are short enough for the messages that wait behind them. */
@@ -14,7 +14,7 @@ export function expire(
   { limit, ttl, age, size }: Retention,
   expired: readonly Expired[],
   now: number,
-): { readonly drops: readonly Drop[]; readonly unused: readonly string[] } {
+): Omit<Reply & { done: "expire" }, "done"> {
   const { database, forgetting } = opened;
   const drops: Drop[] = [];
   const touched = new Touched(database);
@@ -42,7 +42,8 @@ export function expire(
     forgetting.shift();
   }
   database.run(`PRAGMA incremental_vacuum(${STEP})`);
-  return { drops, unused: ttl > 0 ? unused(database, now - ttl, now) : [] };
+  const more = drops.length + forgetting.length > 0;
+  return { drops, more, unused: ttl > 0 ? unused(database, now - ttl, now) : [] };
 }
 
 /** Channels with more messages than the limit, which was higher before. */
@@ -86,39 +87,38 @@ function largestShare(database: Database): string[] {
 }
 
 /** Some channels in which nothing was said for too long. Somebody may be in them. */
-function unused(database: Database, before: number, now: number): string[] {
+function unused(database: Database, before: number, now: number): Expired[] {
   const rows = database
-    .query<{ channel: string }, [number]>("SELECT channel FROM channels WHERE used < ? LIMIT 50")
+    .query<Expired, [number]>("SELECT channel, last AS upTo FROM channels WHERE used < ? LIMIT 50")
     .all(before);
   // Not again for a while, in use or not.
   const use = database.query("UPDATE channels SET used = ? WHERE channel = ?");
   for (const { channel } of rows) use.run(now, channel);
-  return rows.map(({ channel }) => channel);
+  return rows;
 }
 
 /**
- * Forgets a channel up to an id, or altogether.
+ * Forgets a channel up to an id.
  * @returns how many messages were dropped, and what is gone once that is all
  */
 function forget(
   database: Database,
   name: string,
-  upTo: number | undefined,
+  upTo: number,
   most: number,
 ): [number, Drop | undefined] {
   const touched = new Touched(database);
   const channel = touched.channel(name);
-  const id = upTo ?? channel.last;
   const rows = database
     .query<Stored, [number, number, number]>(
       `${STORED} WHERE channel = ? AND id <= ? ORDER BY id LIMIT ?`,
     )
-    .all(channel.number, id, most);
+    .all(channel.number, upTo, most);
   for (const row of rows) drop(database, channel, row);
   touched.write();
   if (rows.length === most) return [most, undefined];
-  const gone = channel.last <= id;
+  const gone = channel.last <= upTo;
   if (gone) database.query("DELETE FROM channels WHERE number = ?").run(channel.number);
-  database.query("UPDATE meta SET forgotten = max(forgotten, ?)").run(id);
-  return [rows.length, { channel: name, upTo: id, forgotten: gone }];
+  database.query("UPDATE meta SET forgotten = max(forgotten, ?)").run(upTo);
+  return [rows.length, { channel: name, upTo, forgotten: gone }];
 }

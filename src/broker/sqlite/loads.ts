@@ -1,7 +1,8 @@
 import type { Message } from "../../protocol/encode.ts";
 import type { SqliteData } from "./data.ts";
+import type { Answered, Inquiry } from "./read.ts";
 import type { Reader } from "./reader.ts";
-import { TAIL, type Tails } from "./tails.ts";
+import { type Held, TAIL, type Tails } from "./tails.ts";
 
 /** A channel whose newest messages are on their way from the file. */
 interface Load {
@@ -9,10 +10,16 @@ interface Load {
   stale: boolean;
   /** Whether the file could not be read. Then it is tried again. */
   failed: boolean;
-  readonly then: (() => void)[];
+  readonly then: Waiting[];
 }
 
-/** Brings the newest messages of channels into memory when they are needed. */
+interface Waiting {
+  readonly run: () => void;
+  /** Runs if the file cannot be read; without it, that is tried again. */
+  readonly fail: (() => void) | undefined;
+}
+
+/** Brings the newest messages of channels into memory when they are needed, and asks the file for others. */
 export class Loads {
   readonly #data: SqliteData;
   readonly #tails: Tails;
@@ -25,18 +32,35 @@ export class Loads {
     this.#reader = reader;
   }
 
-  /** Runs this once memory has the newest messages of a channel: now, if it has them. */
-  loaded(channel: string, run: () => void): void {
+  /**
+   * Runs this once memory has the newest messages of a channel: now, if it has them.
+   * @param fail runs instead if the file cannot be read; without it, that is tried again
+   */
+  loaded(channel: string, run: () => void, fail?: () => void): void {
     if (this.#tails.has(channel)) return run();
     const load = this.#loads.get(channel);
-    if (load !== undefined) return void load.then.push(run);
-    const started = { stale: false, failed: false, then: [run] };
+    if (load !== undefined) return void load.then.push({ run, fail });
+    const started = { stale: false, failed: false, then: [{ run, fail }] };
     this.#loads.set(channel, started);
     this.#load(channel, started);
   }
 
-  /** A message of a channel was written. */
-  written(channel: string): void {
+  /** Asks the file, and once more if a text was removed or messages have left it meanwhile. */
+  ask(
+    channel: string,
+    inquiryOf: (held: Held) => Inquiry,
+    then: (found: Answered | undefined, held: Held) => void,
+  ): void {
+    const held = this.#tails.hold(channel);
+    this.#reader.ask(channel, inquiryOf(held), (found) => {
+      if (this.#tails.release(held) || found === undefined) return then(found, held);
+      const fail = () => then(undefined, held);
+      this.loaded(channel, () => this.ask(channel, inquiryOf, then), fail);
+    });
+  }
+
+  /** A message of a channel was written, or has left the file. */
+  changed(channel: string): void {
     const load = this.#loads.get(channel);
     if (load !== undefined) load.stale = true;
   }
@@ -53,18 +77,24 @@ export class Loads {
 
   #load(channel: string, load: Load): void {
     load.stale = load.failed = false;
-    const floor = this.#data.floors.get(channel) ?? 0;
-    this.#reader.ask({ ask: "tail", channel, floor, limit: TAIL }, (found) => {
-      load.failed = found === undefined;
-      if (found === undefined) return;
+    this.#reader.ask(channel, { ask: "tail", limit: TAIL }, (found) => {
+      if (found === undefined) return this.#fail(channel, load);
       if (load.stale) return this.#load(channel, load);
       this.#loads.delete(channel);
       const next = this.untold(channel);
       const last = found.last === undefined ? undefined : (next?.prev ?? found.last);
       const messages = found.messages.filter(({ id }) => id <= (last ?? 0));
       this.#tails.restore(channel, last, { ...found, messages });
-      for (const run of load.then) run();
+      for (const { run } of load.then) run();
       this.#tails.makeRoom();
     });
+  }
+  #fail(channel: string, load: Load): void {
+    const failed = load.then.filter(({ fail }) => fail !== undefined);
+    const others = load.then.filter(({ fail }) => fail === undefined);
+    load.then.splice(0, Infinity, ...others);
+    load.failed = true;
+    if (others.length === 0) this.#loads.delete(channel);
+    for (const { fail } of failed) fail?.();
   }
 }

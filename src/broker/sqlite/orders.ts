@@ -72,10 +72,10 @@ export interface Drop {
   readonly forgotten: boolean;
 }
 
-/** A channel that was empty for too long, and the last id that goes with it, if memory knows it. */
+/** A channel that was empty for too long, and the last id that goes with it. */
 export interface Expired {
   readonly channel: string;
-  readonly upTo: number | undefined;
+  readonly upTo: number;
 }
 
 /** To the thread that writes, but for `read`. `now` is in seconds since the epoch. */
@@ -118,7 +118,9 @@ export type Reply =
       readonly done: "expire";
       readonly drops: readonly Drop[];
       /** Channels in which nothing was said for longer than the TTL. */
-      readonly unused: readonly string[];
+      readonly unused: readonly Expired[];
+      /** Whether there is more to let go of. */
+      readonly more: boolean;
     }
   | { readonly done: "read"; readonly found: Answered | Unreadable }
   | { readonly done: "close" }

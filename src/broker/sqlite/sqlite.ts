@@ -21,6 +21,7 @@ import {
   noteName,
   openFile,
   type Post,
+  removalKey,
   rowOf,
   type SqliteData,
   type SqliteOptions,
@@ -28,8 +29,9 @@ import {
 import { Loads } from "./loads.ts";
 import { NetworkKeys } from "./network-keys.ts";
 import type { Drop, Expired } from "./orders.ts";
+import type { Inquiry } from "./read.ts";
 import { Reader } from "./reader.ts";
-import { TAIL, Tails } from "./tails.ts";
+import { belowOf, type Held, Tails } from "./tails.ts";
 import { Writer } from "./writer.ts";
 
 /** Bytes under way to the disk; with more, messages are refused. */
@@ -60,17 +62,19 @@ export class SqliteBroker extends LocalBroker implements Broker {
   readonly #reader: Reader;
   readonly #networks: NetworkKeys;
   readonly #loads: Loads;
-  /** How many texts were removed: what was read before the last of them may hold it. */
-  #removed = 0;
 
   constructor(data: SqliteData, options: SqliteOptions) {
     super(data, options, (channel, key, hold) => {
       noteName(data.gathered, { channel, key, row: hold && rowOf(hold, options) });
       this.#writer.noted();
     });
-    const { limit, memory } = options.rules.history;
     this.#data = data;
-    this.#tails = new Tails(data.tails, { messages: Math.min(limit, TAIL), bytes: memory });
+    this.#tails = new Tails(data.tails, {
+      get messages() {
+        return data.retention.limit;
+      },
+      bytes: options.rules.history.memory,
+    });
     this.#reader = new Reader(data.reader, options.log);
     this.#loads = new Loads(data, this.#tails, this.#reader);
     this.#networks = new NetworkKeys(data.secret);
@@ -108,64 +112,71 @@ export class SqliteBroker extends LocalBroker implements Broker {
   }
 
   history(channel: string, query: HistoryQuery, answer: Answer<Page | undefined>): void {
-    if (query.around !== undefined) return this.#around(channel, query, answer);
-    this.#loads.loaded(channel, () => {
+    const again = () => this.history(channel, query, answer);
+    const run = () => {
+      if (query.around !== undefined) {
+        // A text that was read for the first half may be removed before the second is.
+        const held = this.#tails.hold(channel);
+        return pageAround(this, channel, query, (page) =>
+          this.#tails.release(held) ? answer(page) : again(),
+        );
+      }
       const page = this.#tails.page(channel, query);
       if (page !== undefined) return answer(page);
-      const below = this.#tails.below(channel);
-      const { after, before = Infinity } = query;
-      const range = { after, before: Math.min(before, below), limit: query.limit };
-      const removed = this.#removed;
-      this.#reader.ask({ ask: "range", channel, ...range }, (found) => {
-        if (found === undefined) return answer(undefined);
-        const joined =
-          removed === this.#removed ? this.#tails.joined(channel, query, below, found) : undefined;
-        // Memory has moved on, or a text was removed: what was read does not fit any more.
-        if (joined === undefined) this.history(channel, query, answer);
-        else answer(joined);
+      const { after, before = Infinity, limit } = query;
+      const rangeOf = (held: Held): Inquiry => {
+        return { ask: "range", after, before: Math.min(before, belowOf(held)), limit };
+      };
+      this.#loads.ask(channel, rangeOf, (found, held) => {
+        const joined = found && this.#tails.joined(held, query, found);
+        if (found === undefined || joined !== undefined) answer(joined);
+        else again();
       });
-    });
-  }
-
-  #around(channel: string, query: HistoryQuery, answer: Answer<Page | undefined>): void {
-    const removed = this.#removed;
-    pageAround(this, channel, query, (page) => {
-      // A text was removed between the two pages that it is made of.
-      if (removed !== this.#removed) this.#around(channel, query, answer);
-      else answer(page);
-    });
+    };
+    this.#loads.loaded(channel, run, () => answer(undefined));
   }
 
   search(channel: string, query: SearchQuery, answer: Answer<Found | undefined>): void {
-    const removed = this.#removed;
-    this.#loads.loaded(channel, () =>
-      this.#reader.ask({ ask: "search", channel, ...query }, (found) => {
-        if (found !== undefined && removed !== this.#removed)
-          return this.search(channel, query, answer);
-        const next = this.#loads.untold(channel)?.id ?? Infinity;
-        answer(found && { ...found, messages: found.messages.filter(({ id }) => id < next) });
-      }),
-    );
+    const run = () =>
+      this.#loads.ask(
+        channel,
+        () => ({ ask: "search", ...query }),
+        (found) => {
+          const next = this.#loads.untold(channel)?.id ?? Infinity;
+          answer(found && { ...found, messages: found.messages.filter(({ id }) => id < next) });
+        },
+      );
+    this.#loads.loaded(channel, run, () => answer(undefined));
   }
 
   remove(channel: string, removal: Removal, answer: Answer<number | RemovalFault>): void {
     const { id, ref, session } = removal;
     const once = ref === undefined ? undefined : { channel, session, ref, hash: hashOf(`${id}`) };
-    const known = once && this.refs.find(once);
+    const known = () => once && this.refs.find(once);
     const post = (message: Message | undefined) => {
-      const fault = known === undefined ? removalFault(message, removal) : undefined;
+      const isNew = known() === undefined;
+      const fault = isNew ? removalFault(message, removal) : undefined;
       if (fault !== undefined) return answer(fault);
       const draft = { ...removal, text: REMOVED, user: message?.user ?? REMOVED, deletes: id };
-      this.#postOnce(channel, once, draft, (answered) => answer(answered));
+      const underWay = isNew ? this.#data.underWay.get(removalKey(channel, id)) : undefined;
+      if (underWay === undefined) return this.#postOnce(channel, once, draft, (id) => answer(id));
+      const after = (id: number | PublishFault) =>
+        answer(typeof id === "number" ? "not_found" : id);
+      underWay.waiting.push({ draft, answer: after });
     };
-    this.#loads.loaded(channel, () => {
+    const run = () => {
       const message = this.#tails.find(channel, id);
-      if (message !== undefined || known !== undefined) return post(message);
-      this.#reader.ask({ ask: "message", channel, id }, (found) => {
-        if (found === undefined) answer("unavailable");
-        else post(found.messages[0]);
-      });
-    });
+      if (message !== undefined || known() !== undefined) return post(message);
+      this.#loads.ask(
+        channel,
+        () => ({ ask: "message", id }),
+        (found) => {
+          if (found === undefined) answer("unavailable");
+          else post(found.messages[0]);
+        },
+      );
+    };
+    this.#loads.loaded(channel, run, () => answer("unavailable"));
   }
 
   override renew(): void {
@@ -202,7 +213,7 @@ export class SqliteBroker extends LocalBroker implements Broker {
       else underWay.waiting.push({ draft, answer });
       return;
     }
-    this.#loads.loaded(channel, () => {
+    const run = () => {
       const prev = this.#data.given.get(channel) ?? this.#tails.last(channel);
       const message = messageAfter(prev, this.options.date(), draft);
       const { id, timestamp } = message;
@@ -210,38 +221,38 @@ export class SqliteBroker extends LocalBroker implements Broker {
       if (ref !== undefined) this.refs.note(ref, draft.network);
       const network = this.#networks.keyOf(draft.network);
       this.#writer.post({ channel, message, ref, network, waiting: [{ draft, answer }] });
-    });
+    };
+    this.#loads.loaded(channel, run, () => answer("unavailable", draft));
   }
 
   #onWritten({ channel, message }: Post): void {
-    this.#loads.written(channel);
-    if (message.deletes) {
-      this.#removed++;
-      this.#tails.erase(channel, message.deletes);
-    }
+    this.#loads.changed(channel);
+    if (message.deletes) this.#tails.erase(channel, message.deletes);
     this.#tails.append(channel, message);
     this.options.events.message(channel, message);
   }
 
   #onDropped({ channel, upTo, forgotten }: Drop): void {
-    if (this.#data.floors.get(channel) === upTo) this.#data.floors.delete(channel);
+    const { floors } = this.#data.reader;
+    this.#loads.changed(channel);
+    if (floors.get(channel) === upTo) floors.delete(channel);
     else if (forgotten) this.#tails.forget(channel, upTo);
     else this.#tails.drop(channel, upTo);
   }
 
   /** Forgets the channels that were empty for long enough; the file follows. */
   #expired(): Expired[] {
-    const { left, floors, retention } = this.#data;
+    const { left, reader, retention } = this.#data;
     const before = this.options.clock() - retention.ttl * 1000;
     const expired: Expired[] = [];
     for (const [channel, since] of left) {
       if (since > before) break;
       left.delete(channel);
-      const upTo = this.#tails.has(channel) ? this.#tails.last(channel) : undefined;
-      if (upTo !== undefined) {
-        this.#tails.forget(channel, upTo);
-        floors.set(channel, upTo);
-      }
+      // Of others, the thread that writes finds out when something was said last.
+      if (!this.#tails.has(channel)) continue;
+      const upTo = this.#tails.last(channel);
+      this.#tails.forget(channel, upTo);
+      reader.floors.set(channel, upTo);
       expired.push({ channel, upTo });
     }
     return expired;

@@ -75,8 +75,9 @@ export function insert(
     if (limit > 0) append(database, channel, message);
   }
   for (const channel of touched) {
+    const over = channel.kept - limit;
     // What a lower limit leaves over goes in small steps.
-    if (channel.kept > limit) dropOldest(database, channel, Math.min(channel.kept - limit, STEP));
+    if (over > 0) dropOldest(database, channel, Math.min(over, STEP + batch.messages.length));
   }
   touched.write();
   for (const ref of batch.refs) writeRef(database, ref);

@@ -8,6 +8,7 @@ import {
   orderFor,
   type Post,
   READY,
+  removalKey,
   secondsOf,
   settle,
   type SqliteData,
@@ -19,6 +20,8 @@ import { GRACE, retentionOf } from "./retention.ts";
 
 /** Longest that a message waits for others to share its batch, in milliseconds. */
 const GATHER = 5;
+/** Between two steps of letting go, while there is more to let go of: milliseconds for messages. */
+const EXPIRY_PAUSE = 20;
 /** What a post takes beside its strings, in bytes. */
 const POST_BYTES = 300;
 
@@ -42,6 +45,7 @@ export class Writer {
   readonly #events: WriterEvents;
   readonly #log: Log;
   #timer: Timer | undefined;
+  #expiryTimer: Timer | undefined;
   #scheduled = false;
   #expiring = false;
   #expired: Expired[] = [];
@@ -72,6 +76,7 @@ export class Writer {
     const bytes = POST_BYTES + 2 * (message.text.length + message.user.length);
     const whole = { ...post, bytes };
     if (post.ref !== undefined) data.underWay.set(`${channel}\n${message.id}`, whole);
+    if (message.deletes) data.underWay.set(removalKey(channel, message.deletes), whole);
     data.given.set(channel, message.id);
     data.bytes += bytes;
     data.gathered.posts.push(whole);
@@ -95,6 +100,7 @@ export class Writer {
 
   dispose(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#expiryTimer);
     this.#data.worker.removeEventListener("close", this.#onEnd);
   }
 
@@ -177,13 +183,12 @@ export class Writer {
     if (posts.length > 0 || namesWait) this.#schedule();
   }
 
-  #onExpired({ drops, unused }: Reply & { done: "expire" }): void {
+  #onExpired({ drops, unused, more }: Reply & { done: "expire" }): void {
     this.#expiring = false;
     this.#lowered &&= drops.length > 0;
     for (const drop of drops) this.#events.dropped(drop);
-    for (const channel of unused) {
-      if (!this.#events.isUsed(channel)) this.#expired.push({ channel, upTo: undefined });
-    }
+    this.#expired.push(...unused.filter(({ channel }) => !this.#events.isUsed(channel)));
+    if (more) this.#expiryTimer = setTimeout(() => this.#expire(), EXPIRY_PAUSE);
   }
 
   #onWritten({ posts }: Batch): void {
@@ -194,6 +199,7 @@ export class Writer {
       const { channel, message, ref, bytes } = post;
       data.bytes -= bytes;
       if (ref !== undefined) data.underWay.delete(`${channel}\n${message.id}`);
+      if (message.deletes) data.underWay.delete(removalKey(channel, message.deletes));
       if (data.given.get(channel) === message.id) data.given.delete(channel);
       this.#events.written(post);
       settle(post, message.id);
