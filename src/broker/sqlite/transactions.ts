@@ -80,10 +80,14 @@ function noRoom({ path }: OpenDatabase): string {
 }
 
 /** A text that was removed is still in the log, until that is written to the file and emptied. */
-function clearLog(opened: OpenDatabase): void {
+export function clearLog(opened: OpenDatabase): void {
   if (!opened.uncleared) return;
-  const row = opened.database.query<{ busy: number }, []>("PRAGMA wal_checkpoint(TRUNCATE)").get();
-  // It is busy while the other thread reads.
+  const { database } = opened;
+  // It is busy while anybody reads: the other thread for a moment, a backup for longer. Messages wait
+  // meanwhile, so it is rather tried again.
+  database.run("PRAGMA busy_timeout = 20");
+  const row = database.query<{ busy: number }, []>("PRAGMA wal_checkpoint(TRUNCATE)").get();
+  database.run("PRAGMA busy_timeout = 1000");
   opened.uncleared = row?.busy !== 0;
 }
 
