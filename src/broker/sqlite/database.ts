@@ -1,7 +1,8 @@
 import { Database } from "bun:sqlite";
-import { closeSync, openSync, rmSync } from "node:fs";
+import { closeSync, openSync, rmSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { REMEMBERED } from "../memory/refs.ts";
+import { copyPath } from "./copies.ts";
 import { DatabaseFile, GONE, prepare, type SharedFile } from "./file.ts";
 import type { Contents, Expired, Ref } from "./orders.ts";
 import { APPLICATION, STEPS } from "./schema.ts";
@@ -36,6 +37,8 @@ export interface OpenDatabase {
   uncleared: boolean;
   /** Channels that are being forgotten. */
   readonly forgetting: Expired[];
+  /** When it was last looked for old copies, in seconds since the epoch. */
+  copiesSeen: number;
 }
 
 /** An older file was brought up to date; a copy of what it was stands beside it. */
@@ -64,13 +67,13 @@ export function open(name: string, now: number): OpenDatabase {
     database.run("PRAGMA secure_delete = ON");
     // A text that was removed right before a crash leaves the log.
     database.run("PRAGMA wal_checkpoint(TRUNCATE)");
-    const copy = version === undefined || version === STEPS.length ? "" : `${path}-v${version}`;
+    const copy = version === undefined || version === STEPS.length ? "" : copyPath(path, version);
     if (copy !== "") copyTo(database, copy);
     const failure = bringUpToDate(database, version ?? 0, now);
     if (copy !== "") makeVacuumable(database);
     if (!file.isThere()) throw new Error(GONE);
     const migrated = copy === "" ? undefined : { from: version!, copy };
-    const progress = { uncleared: false, forgetting: [] };
+    const progress = { uncleared: false, forgetting: [], copiesSeen: 0 };
     return { path, database, file, lock, shared, migrated, failure, ...progress };
   } catch (error) {
     database.close();

@@ -117,6 +117,8 @@ export type Reply =
       readonly drops: readonly Drop[];
       /** Channels in which nothing was said for longer than the TTL. */
       readonly unused: readonly string[];
+      /** Copies of older files that were deleted. */
+      readonly copies: readonly string[];
     }
   | { readonly done: "read"; readonly found: Answered }
   | { readonly done: "close" }
