@@ -14,7 +14,7 @@ export function expire(
   { limit, ttl, age, size }: Retention,
   expired: readonly Expired[],
   now: number,
-): Omit<Reply & { done: "expire" }, "done"> {
+): Omit<Reply & { done: "expire" }, "done" | "copies"> {
   const { database, forgetting } = opened;
   const drops: Drop[] = [];
   const touched = new Touched(database);
