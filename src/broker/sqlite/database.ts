@@ -82,6 +82,25 @@ export function open(name: string, now: number): OpenDatabase {
   }
 }
 
+/**
+ * Opens the file only to read it, whether a server uses it or not.
+ *
+ * @throws with a sentence if there is none, or another version of Shoal wrote it
+ */
+export function openToRead(path: string): Database {
+  const isFile = statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+  if (!isFile) throw new Error("there is no such file");
+  const database = new Database(path, { readonly: true, strict: true });
+  try {
+    database.run("PRAGMA busy_timeout = 1000");
+    if (versionOf(database) === STEPS.length) return database;
+    throw new Error("an older version of Shoal wrote it; start the server on it once");
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
 /** Another server on the same file would write what this one does not know. */
 function lockFile(path: string): Database {
   const lock = new Database(path, { create: true });
@@ -109,8 +128,8 @@ function versionOf(database: Database): number | undefined {
 }
 
 /** Copies the database to a new file, private like the database. */
-function copyTo(database: Database, path: string): void {
-  // One that is there is from a migration that was interrupted.
+export function copyTo(database: Database, path: string): void {
+  // One that is there is from a time that was interrupted.
   rmSync(path, { force: true });
   closeSync(openSync(path, "wx", 0o600));
   database.run("VACUUM INTO ?", [path]);
@@ -163,7 +182,7 @@ export function isFull(error: unknown): boolean {
   return code === "SQLITE_FULL" || code === "SQLITE_IOERR_WRITE";
 }
 
-function pragma(database: Database, name: string): number {
+export function pragma(database: Database, name: string): number {
   return Object.values(database.query(`PRAGMA ${name}`).get() as Record<string, number>)[0] ?? 0;
 }
 

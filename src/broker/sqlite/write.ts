@@ -1,6 +1,6 @@
 import type { Database } from "bun:sqlite";
 import { REMOVED } from "../../protocol/encode.ts";
-import { type OpenDatabase, refsSince, writeRef, writeVersion } from "./database.ts";
+import { type OpenDatabase, pragma, refsSince, writeRef, writeVersion } from "./database.ts";
 import { type Indexed, indexMessage, unindexMessage } from "./index-words.ts";
 import type { Batch, Drop, Expired, Retention, Row } from "./orders.ts";
 
@@ -216,10 +216,9 @@ function tooOld(database: Database, before: number) {
 }
 
 /** Bytes of the file that are in use. */
-function sizeOf(database: Database): number {
-  const of = (name: string) =>
-    Object.values(database.query(`PRAGMA ${name}`).get() as Record<string, number>)[0] ?? 0;
-  return (of("page_count") - of("freelist_count")) * of("page_size");
+export function sizeOf(database: Database): number {
+  const pages = pragma(database, "page_count") - pragma(database, "freelist_count");
+  return pages * pragma(database, "page_size");
 }
 
 /** The largest channels of the network whose channels take the most. */
