@@ -35,7 +35,7 @@ export function change({ path, now }: Task, run: (database: Database) => void): 
     const { database } = opened;
     database.transaction(() => run(database)).immediate();
     opened.uncleared = true;
-    clearLog(opened);
+    clearLog(opened, 1000);
     return !opened.uncleared;
   } finally {
     opened.database.close();

@@ -129,7 +129,7 @@ function versionOf(database: Database): number | undefined {
 
 /** Copies the database to a new file, private like the database. */
 export function copyTo(database: Database, path: string): void {
-  // One that is there is from a time that was interrupted.
+  // A leftover of a copy that was interrupted.
   rmSync(path, { force: true });
   closeSync(openSync(path, "wx", 0o600));
   database.run("VACUUM INTO ?", [path]);

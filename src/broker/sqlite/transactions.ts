@@ -33,7 +33,7 @@ export function write(opened: OpenDatabase, { batch, retention, now }: Write): R
     committing = true;
     database.run("COMMIT");
     if (removes) opened.uncleared = true;
-    clearLog(opened);
+    clearLog(opened, 0);
     if (file.isThere()) return { done: "write" };
     // The broker goes on without the batch, so it must not go on with this file.
     file.giveUp();
@@ -52,7 +52,7 @@ export function expireOnce(
   { retention, expired, limits, now }: Order & { readonly do: "expire" },
 ): Expiry {
   const { database, file } = opened;
-  clearLog(opened);
+  clearLog(opened, 50);
   if (!file.isThere()) return NOTHING;
   const copies = oldCopies(opened, now);
   try {
@@ -90,13 +90,16 @@ function noRoom({ path }: OpenDatabase): string {
   return bavail * bsize < reserve ? "the disk is almost full" : "";
 }
 
-/** A text that was removed is still in the log, until that is written to the file and emptied. */
-export function clearLog(opened: OpenDatabase): void {
+/**
+ * A text that was removed is still in the log, until that is written to the file and emptied. That has
+ * to wait while anybody reads: the other thread for a moment, a backup for minutes.
+ *
+ * @param patience how long to wait, in milliseconds. Messages wait as well
+ */
+export function clearLog(opened: OpenDatabase, patience: number): void {
   if (!opened.uncleared) return;
   const { database } = opened;
-  // It is busy while anybody reads: the other thread for a moment, a backup for longer. Messages wait
-  // meanwhile, so it is rather tried again.
-  database.run("PRAGMA busy_timeout = 20");
+  database.run(`PRAGMA busy_timeout = ${patience}`);
   const row = database.query<{ busy: number }, []>("PRAGMA wal_checkpoint(TRUNCATE)").get();
   database.run("PRAGMA busy_timeout = 1000");
   opened.uncleared = row?.busy !== 0;
