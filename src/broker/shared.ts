@@ -12,7 +12,7 @@ export function pageAround(
 ): void {
   const half = Math.ceil(limit / 2);
   broker.history(channel, { before: around + 1, limit: half }, (older) => {
-    const rest = Math.max(1, limit - (older?.messages.length ?? 0));
+    const rest = limit - (older?.messages.length ?? 0);
     broker.history(channel, { after: around, limit: rest }, (newer) => {
       if (older === undefined || newer === undefined) return answer(undefined);
       const messages = [...older.messages, ...newer.messages];

@@ -1,12 +1,12 @@
 import type { Database } from "bun:sqlite";
 import { statSync } from "node:fs";
 import { rulesOf } from "../broker/open.ts";
-import { openToRead, pragma } from "../broker/sqlite/database.ts";
+import { pragma } from "../broker/sqlite/database.ts";
+import { sizeOf } from "../broker/sqlite/expire.ts";
 import { entryOf } from "../broker/sqlite/index-words.ts";
 import { retentionOf } from "../broker/sqlite/retention.ts";
 import { recount, tally } from "../broker/sqlite/tally.ts";
-import { sizeOf } from "../broker/sqlite/write.ts";
-import { change, count, type Fault, isDamage, size, type Task } from "./task.ts";
+import { openToRead, change, count, type Fault, isDamage, size, type Task } from "./task.ts";
 
 /** `shoal check`: looks for faults, shows what the database holds, and what the settings delete. */
 

@@ -1,7 +1,6 @@
-import { openToRead } from "../broker/sqlite/database.ts";
 import { channelOf } from "../protocol/channels.ts";
 import { REMOVED } from "../protocol/encode.ts";
-import type { Fault, Task } from "./task.ts";
+import { openToRead, type Fault, type Task } from "./task.ts";
 
 /** `shoal export CHANNEL`: writes what is kept of a channel, the oldest message first. */
 

@@ -2,12 +2,11 @@ import type { Database } from "bun:sqlite";
 import { rmSync } from "node:fs";
 import { createSessions } from "../auth/sessions.ts";
 import { copiesOf } from "../broker/sqlite/copies.ts";
-import { openToRead } from "../broker/sqlite/database.ts";
 import { type Indexed, unindexMessage } from "../broker/sqlite/index-words.ts";
 import { channelOf } from "../protocol/channels.ts";
 import { REMOVED } from "../protocol/encode.ts";
 import { keyOf } from "../protocol/text.ts";
-import { change, count, type Fault, type Task } from "./task.ts";
+import { openToRead, change, count, type Fault, type Task } from "./task.ts";
 
 /** `shoal forget`: deletes for good what somebody said. */
 

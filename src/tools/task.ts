@@ -1,6 +1,7 @@
-import type { Database } from "bun:sqlite";
-import { open, type OpenDatabase } from "../broker/sqlite/database.ts";
-import { clearLog } from "../broker/sqlite/transactions.ts";
+import { Database } from "bun:sqlite";
+import { statSync } from "node:fs";
+import { clearLog, open, type OpenDatabase, versionOf } from "../broker/sqlite/database.ts";
+import { STEPS } from "../broker/sqlite/schema.ts";
 import type { Config } from "../config.ts";
 
 /** What a command on the database is given, and how it fails. */
@@ -24,6 +25,25 @@ export interface Fault {
 }
 
 /**
+ * Opens the file only to read it, whether a server uses it or not.
+ *
+ * @throws with a sentence if there is none, or another version of Shoal wrote it
+ */
+export function openToRead(path: string): Database {
+  const isFile = statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+  if (!isFile) throw new Error("there is no such file");
+  const database = new Database(path, { readonly: true, strict: true });
+  try {
+    database.run("PRAGMA busy_timeout = 1000");
+    if (versionOf(database) === STEPS.length) return database;
+    throw new Error("an older version of Shoal wrote it; start the server on it once");
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/**
  * Changes the database in one transaction while no server uses it.
  *
  * @returns whether the log is empty now. It is not if another process reads the database
@@ -34,9 +54,8 @@ export function change({ path, now }: Task, run: (database: Database) => void): 
   try {
     const { database } = opened;
     database.transaction(() => run(database)).immediate();
-    opened.uncleared = true;
-    clearLog(opened, 1000);
-    return !opened.uncleared;
+    database.run("PRAGMA busy_timeout = 1000");
+    return clearLog(database);
   } finally {
     opened.database.close();
     opened.lock.close();

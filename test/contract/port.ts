@@ -135,7 +135,7 @@ export interface Harness {
   readonly kind: string;
   /** The store that the test has started. */
   readonly store: Store;
-  /** Opens a store, with these rules in place of the usual ones, and a node on it. */
+  /** Opens a store in place of the last one, with these rules besides the usual ones, and a node. */
   start(rules?: Partial<BrokerRules>): Promise<Store & Node>;
 }
 
@@ -153,6 +153,7 @@ export function harnessOf(kind: string, open: OpenStore): Harness {
       return store;
     },
     async start(rules = {}) {
+      await store?.close();
       store = await open({ ...RULES, ...rules });
       return Object.assign(store, store.node());
     },

@@ -8,6 +8,7 @@ import { Refs } from "../memory/refs.ts";
 import { RESTORED } from "../memory/shares.ts";
 import { COPY_KEPT } from "./copies.ts";
 import type { SharedFile } from "./file.ts";
+import type { ReaderData } from "./reader.ts";
 import { createTailsData, type TailsData } from "./tails.ts";
 import type { Contents, NameChange, NameRow, Order, Ref, Reply, Retention } from "./orders.ts";
 import { retentionAfter } from "./retention.ts";
@@ -27,6 +28,11 @@ export interface Post {
   readonly waiting: { readonly draft: Draft; readonly answer: PublishAnswer }[];
 }
 
+/** How the removal of a message is found while it is under way. */
+export function removalKey(channel: string, id: number): string {
+  return `${channel}\ndeletes ${id}`;
+}
+
 export function settle({ waiting }: Post, answer: Parameters<PublishAnswer>[0]): void {
   for (const one of waiting) one.answer(answer, one.draft);
 }
@@ -44,8 +50,8 @@ export interface SqliteOptions extends BrokerOptions {
 
 /** Plain data, and the thread that writes, so that they survive a reload of the code. */
 export interface SqliteData extends LocalData {
-  readonly path: string;
   readonly worker: Worker;
+  readonly reader: ReaderData;
   /** What gathers for the next batch, and the batch that is being written. */
   gathered: Batch;
   writing: Batch | undefined;
@@ -53,7 +59,7 @@ export interface SqliteData extends LocalData {
   readonly tails: TailsData;
   /** The last id given in each channel that has posts under way. */
   readonly given: Map<string, number>;
-  /** The posts with a ref that are under way, by channel and id. */
+  /** The posts with a ref that are under way, by channel and id; removals, by what they remove. */
   readonly underWay: Map<string, Post>;
   /** Bytes of all posts under way. */
   bytes: number;
@@ -64,8 +70,6 @@ export interface SqliteData extends LocalData {
   loweredAt: number | undefined;
   /** Since when channels have been empty, in milliseconds, the earliest first; with a TTL only. */
   readonly left: Map<string, number>;
-  /** Channels that are forgotten up to an id, but not all in the file yet. */
-  readonly floors: Map<string, number>;
   /** When the last batch was handed over, in milliseconds since the process began. */
   writtenAt: number;
 }
@@ -94,7 +98,7 @@ export async function openFile(path: string, options: SqliteOptions): Promise<Sq
     const reason = reply.done === "refused" ? reply.reason : "its thread does not answer";
     throw new Error(`DATABASE ${path} cannot be used: ${reason}.`);
   }
-  const { contents, shared, migrated, failure } = reply;
+  const { contents, shares, shared, migrated, failure } = reply;
   for (const file of shared) warnOf(file, options.log);
   if (migrated !== undefined) {
     const on = new Date(options.date() + COPY_KEPT * 1000).toISOString().slice(0, 10);
@@ -104,8 +108,14 @@ export async function openFile(path: string, options: SqliteOptions): Promise<Sq
   const data: SqliteData = {
     ...createLocalData(contents.secret),
     tails: createTailsData(contents.forgotten),
-    path: resolve(path),
     worker,
+    reader: {
+      path: resolve(path),
+      floors: new Map(),
+      worker: shares ? undefined : worker,
+      waiting: [],
+      reason: "",
+    },
     gathered: newBatch(),
     writing: undefined,
     given: new Map(),
@@ -114,7 +124,6 @@ export async function openFile(path: string, options: SqliteOptions): Promise<Sq
     status: failure === undefined ? READY : { state: "failing", reason: failure },
     ...retentionAfter(contents.before, options),
     left: new Map(),
-    floors: new Map(),
     writtenAt: 0,
   };
   restore(data, contents, options);

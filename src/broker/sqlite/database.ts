@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { closeSync, openSync, rmSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, rmSync } from "node:fs";
 import { resolve } from "node:path";
 import { REMEMBERED } from "../memory/refs.ts";
 import { copyPath } from "./copies.ts";
@@ -24,6 +24,8 @@ export function refsSince(now: number): number {
 export interface OpenDatabase {
   readonly path: string;
   readonly database: Database;
+  /** Whether another connection can read it. */
+  readonly shares: boolean;
   readonly file: DatabaseFile;
   /** Held as long as this process uses the file. */
   readonly lock: Database;
@@ -57,24 +59,26 @@ export function open(name: string, now: number): OpenDatabase {
   const shared = prepare(path);
   const lock = lockFile(`${path}-lock`);
   const file = new DatabaseFile(path);
-  const database = new Database(path, { readwrite: true, strict: true });
+  const { database, shares } = connect(path);
   try {
-    database.run("PRAGMA busy_timeout = 1000");
     const version = versionOf(database);
     if (version === undefined) database.run("PRAGMA auto_vacuum = INCREMENTAL");
     database.run("PRAGMA journal_mode = WAL");
     database.run("PRAGMA synchronous = FULL");
     database.run("PRAGMA secure_delete = ON");
     // A text that was removed right before a crash leaves the log.
-    database.run("PRAGMA wal_checkpoint(TRUNCATE)");
+    const uncleared = !clearLog(database);
     const copy = version === undefined || version === STEPS.length ? "" : copyPath(path, version);
     if (copy !== "") copyTo(database, copy);
     const failure = bringUpToDate(database, version ?? 0, now);
-    if (copy !== "") makeVacuumable(database);
+    // Also if the start that migrated it did not come so far.
+    if (failure === undefined) makeVacuumable(database);
     if (!file.isThere()) throw new Error(GONE);
     const migrated = copy === "" ? undefined : { from: version!, copy };
-    const progress = { uncleared: false, forgetting: [], copiesSeen: 0 };
-    return { path, database, file, lock, shared, migrated, failure, ...progress };
+    // From here on, messages wait behind whatever this waits for.
+    database.run("PRAGMA busy_timeout = 50");
+    const progress = { uncleared, forgetting: [], copiesSeen: 0 };
+    return { path, database, shares, file, lock, shared, migrated, failure, ...progress };
   } catch (error) {
     database.close();
     lock.close();
@@ -83,29 +87,33 @@ export function open(name: string, now: number): OpenDatabase {
 }
 
 /**
- * Opens the file only to read it, whether a server uses it or not.
- *
- * @throws with a sentence if there is none, or another version of Shoal wrote it
+ * Opens the file for several connections. For that SQLite needs a small file for what they share; on a
+ * full disk there may be no room for it, and then one connection has to do.
  */
-export function openToRead(path: string): Database {
-  const isFile = statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
-  if (!isFile) throw new Error("there is no such file");
-  const database = new Database(path, { readonly: true, strict: true });
-  try {
-    database.run("PRAGMA busy_timeout = 1000");
-    if (versionOf(database) === STEPS.length) return database;
-    throw new Error("an older version of Shoal wrote it; start the server on it once");
-  } catch (error) {
-    database.close();
-    throw error;
+function connect(path: string): Pick<OpenDatabase, "database" | "shares"> {
+  for (const shares of [true, false]) {
+    const database = new Database(path, { readwrite: true, strict: true });
+    try {
+      database.run("PRAGMA busy_timeout = 1000");
+      if (!shares) database.run("PRAGMA locking_mode = EXCLUSIVE");
+      database.query("SELECT 1 FROM sqlite_schema").get();
+      return { database, shares };
+    } catch (error) {
+      database.close();
+      const { code } = error as { code?: string };
+      if (!shares || code?.startsWith("SQLITE_IOERR") !== true) throw error;
+    }
   }
+  throw new Error("unreachable");
 }
 
 /** Another server on the same file would write what this one does not know. */
 function lockFile(path: string): Database {
-  const lock = new Database(path, { create: true });
+  if (!existsSync(path)) closeSync(openSync(path, "a", 0o600));
+  const lock = new Database(path, { readwrite: true });
   try {
-    lock.run("PRAGMA locking_mode = EXCLUSIVE");
+    // On a full disk, a lock takes no room unless the file is empty.
+    lock.run("CREATE TABLE IF NOT EXISTS lock (held)");
     lock.run("BEGIN EXCLUSIVE");
     return lock;
   } catch (error) {
@@ -115,7 +123,7 @@ function lockFile(path: string): Database {
 }
 
 /** @returns undefined for a new file */
-function versionOf(database: Database): number | undefined {
+export function versionOf(database: Database): number | undefined {
   const application = pragma(database, "application_id");
   const version = pragma(database, "user_version");
   const empty = database.query("SELECT 1 FROM sqlite_schema").get() === null;
@@ -135,10 +143,31 @@ export function copyTo(database: Database, path: string): void {
   database.run("VACUUM INTO ?", [path]);
 }
 
-/** Lets a file from before this was the default give its free pages back. */
+/** Lets a file from before this was the default give its free pages back, once there is room for it. */
 function makeVacuumable(database: Database): void {
-  database.run("PRAGMA auto_vacuum = INCREMENTAL");
-  database.run("VACUUM");
+  if (pragma(database, "auto_vacuum") === INCREMENTAL) return;
+  database.run(`PRAGMA auto_vacuum = ${INCREMENTAL}`);
+  try {
+    database.run("VACUUM");
+  } catch (error) {
+    if (!isFull(error)) throw error;
+  }
+}
+
+const INCREMENTAL = 2;
+
+/**
+ * Writes the log to the file and empties it: until then it holds texts that were removed.
+ * @returns whether that is done; not if somebody reads, or there is no room
+ */
+export function clearLog(database: Database): boolean {
+  try {
+    return (
+      database.query<{ busy: number }, []>("PRAGMA wal_checkpoint(TRUNCATE)").get()?.busy === 0
+    );
+  } catch {
+    return false;
+  }
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Message } from "../../protocol/encode.ts";
 import type { Posted } from "../memory/refs.ts";
 import type { SharedFile } from "./file.ts";
-import type { Answered, Question } from "./read.ts";
+import type { Answered, Question, Unreadable } from "./read.ts";
 
 /** What the broker and the threads of the database say to each other. */
 
@@ -72,10 +72,10 @@ export interface Drop {
   readonly forgotten: boolean;
 }
 
-/** A channel that was empty for too long, and the last id that goes with it, if memory knows it. */
+/** A channel that was empty for too long, and the last id that goes with it. */
 export interface Expired {
   readonly channel: string;
-  readonly upTo: number | undefined;
+  readonly upTo: number;
 }
 
 /** To the thread that writes, but for `read`. `now` is in seconds since the epoch. */
@@ -96,7 +96,7 @@ export type Order =
       readonly limits: Retention | undefined;
       readonly now: number;
     }
-  /** Only to the thread that reads. */
+  /** To the thread that reads, or the other if the file cannot be shared. */
   | { readonly do: "read"; readonly path: string; readonly question: Question }
   | { readonly do: "close" };
 
@@ -104,6 +104,8 @@ export type Reply =
   | {
       readonly done: "open";
       readonly contents: Contents;
+      /** Whether another thread can read the file. */
+      readonly shares: boolean;
       /** The files that others could read. */
       readonly shared: readonly SharedFile[];
       /** What happened to an older file, if so. */
@@ -116,11 +118,13 @@ export type Reply =
       readonly done: "expire";
       readonly drops: readonly Drop[];
       /** Channels in which nothing was said for longer than the TTL. */
-      readonly unused: readonly string[];
+      readonly unused: readonly Expired[];
+      /** Whether there is more to let go of. */
+      readonly more: boolean;
       /** Copies of older files that were deleted. */
       readonly copies: readonly string[];
     }
-  | { readonly done: "read"; readonly found: Answered }
+  | { readonly done: "read"; readonly found: Answered | Unreadable }
   | { readonly done: "close" }
   /** A batch was not written; `broken` if the thread cannot go on from before it. */
   | {

@@ -6,31 +6,30 @@ import { expressionOf } from "./index-words.ts";
 /** What the thread that reads finds in the database. */
 
 /** A question to it about one channel. `limit` is of messages. */
-export type Question =
-  /** Its last id, and its newest messages; nothing up to `floor`. */
-  | {
-      readonly ask: "tail";
-      readonly channel: string;
-      readonly floor: number;
-      readonly limit: number;
-    }
+export type Question = Inquiry & {
+  readonly channel: string;
+  /** What is forgotten up to this id may still be there, but is not told. */
+  readonly floor: number;
+};
+
+export type Inquiry =
+  /** Its last id, and its newest messages. */
+  | { readonly ask: "tail"; readonly limit: number }
   /** Messages between two ids, neither included: the oldest of them or, without `after`, the newest. */
   | {
       readonly ask: "range";
-      readonly channel: string;
       readonly after: number | undefined;
       readonly before: number;
       readonly limit: number;
     }
   | {
       readonly ask: "search";
-      readonly channel: string;
       readonly query: string;
       readonly before?: number | undefined;
       readonly limit: number;
     }
   /** One message. */
-  | { readonly ask: "message"; readonly channel: string; readonly id: number };
+  | { readonly ask: "message"; readonly id: number };
 
 /** Messages, the oldest first but for a search. */
 export interface Answered {
@@ -39,6 +38,11 @@ export interface Answered {
   readonly more: boolean;
   /** Of a tail: the last id; undefined if the channel is not known. */
   readonly last?: number | undefined;
+}
+
+/** Why the file could not be read. */
+export interface Unreadable {
+  readonly failed: string;
 }
 
 type Row = Omit<Message, "session" | "deletes"> & {
@@ -54,30 +58,45 @@ export function answer(database: Database, question: Question): Answered {
       "SELECT number, last FROM channels WHERE channel = ?",
     )
     .get(question.channel);
-  if (channel === null) return { messages: [], more: false };
+  const { floor } = question;
+  if (channel === null || channel.last <= floor) return { messages: [], more: false };
   const { number, last } = channel;
   switch (question.ask) {
-    case "tail": {
-      const { floor, limit } = question;
-      if (last <= floor) return { messages: [], more: false };
-      const { messages, more } = range(database, number, undefined, last + 1, limit);
-      const kept = messages.filter(({ id }) => id > floor);
-      return { messages: kept, more: more && kept.length === messages.length, last };
+    case "tail":
+      return { ...tail(database, { number, floor }, question.limit), last };
+    case "range": {
+      const { after, before, limit } = question;
+      return range(database, { number, floor, after, before }, limit);
     }
-    case "range":
-      return range(database, number, question.after, question.before, question.limit);
     case "search":
       return search(database, number, question);
-    case "message":
-      return range(database, number, question.id - 1, question.id + 1, 1);
+    case "message": {
+      const between = { after: question.id - 1, before: question.id + 1 };
+      return range(database, { number, floor, ...between }, 1);
+    }
   }
+}
+
+/** If its messages cannot be read, new ones can still follow the last. */
+function tail(database: Database, channel: { number: number; floor: number }, limit: number) {
+  try {
+    return range(database, { ...channel, before: Number.MAX_SAFE_INTEGER }, limit);
+  } catch {
+    return { messages: [], more: true };
+  }
+}
+
+interface Range {
+  /** The number of the channel. */
+  readonly number: number;
+  readonly floor: number;
+  readonly after?: number | undefined;
+  readonly before: number;
 }
 
 function range(
   database: Database,
-  channel: number,
-  after: number | undefined,
-  before: number,
+  { number, floor, after, before }: Range,
   limit: number,
 ): Answered {
   const order = after === undefined ? "DESC" : "ASC";
@@ -85,7 +104,7 @@ function range(
     .query<Row, [number, number, number, number]>(
       `SELECT ${COLUMNS} FROM messages WHERE channel = ? AND id > ? AND id < ? ORDER BY id ${order} LIMIT ?`,
     )
-    .all(channel, after ?? 0, before, limit + 1);
+    .all(number, Math.max(after ?? 0, floor), before, limit + 1);
   const messages = rows.slice(0, limit).map(messageOf);
   if (after === undefined) messages.reverse();
   return { messages, more: rows.length > limit };
@@ -94,7 +113,7 @@ function range(
 function search(
   database: Database,
   channel: number,
-  { query, before, limit }: Question & { ask: "search" },
+  { query, before, limit, floor }: Question & { ask: "search" },
 ): Answered {
   const wanted = searchOf(query);
   if (isEmpty(wanted)) return { messages: [], more: false };
@@ -105,17 +124,27 @@ function search(
     .get(channel, before ?? Number.MAX_SAFE_INTEGER)?.place;
   if (place === undefined) return { messages: [], more: false };
   const rows = database
-    .query<Row, [string, number, number]>(
+    .query<Row, [string, number, number, number]>(
       `SELECT ${COLUMNS} FROM messages WHERE place IN (
          SELECT rowid FROM words WHERE words MATCH ? AND rowid <= ? ORDER BY rowid DESC LIMIT ?)
-       ORDER BY place DESC`,
+       AND id > ? ORDER BY place DESC`,
     )
-    .all(expressionOf(wanted, channel), place, limit + 1);
+    .all(expressionOf(wanted, channel), place, limit + 1, floor);
   return { messages: rows.slice(0, limit).map(messageOf), more: rows.length > limit };
 }
 
-/** A row, without what is not there. */
-function messageOf({ session, deletes, ...rest }: Row): Message {
-  const message = { ...rest, session: session ?? undefined };
+/** A row, without what is not there. What the disk has damaged must not damage a frame. */
+function messageOf({ text, user, session, deletes, ...rest }: Row): Message {
+  const texts = { text: literalOf(text), user: literalOf(user) };
+  const message = { ...rest, ...texts, session: session ?? undefined };
   return deletes === null ? message : { ...message, deletes };
+}
+
+function literalOf(stored: unknown): string {
+  try {
+    if (typeof JSON.parse(stored as string) === "string") return stored as string;
+  } catch {
+    // Shown below as it is.
+  }
+  return JSON.stringify(`${stored}`);
 }

@@ -21,20 +21,21 @@ import {
   noteName,
   openFile,
   type Post,
+  removalKey,
   rowOf,
   type SqliteData,
   type SqliteOptions,
 } from "./data.ts";
+import { Loads } from "./loads.ts";
 import { NetworkKeys } from "./network-keys.ts";
 import type { Drop, Expired } from "./orders.ts";
+import type { Inquiry } from "./read.ts";
 import { Reader } from "./reader.ts";
-import { Tails } from "./tails.ts";
+import { belowOf, type Held, Tails } from "./tails.ts";
 import { Writer } from "./writer.ts";
 
 /** Bytes under way to the disk; with more, messages are refused. */
 const BYTES_MOST = 8 * 1024 * 1024;
-/** Messages of a channel that memory holds at most: most questions are about the newest. */
-export const TAIL = 200;
 
 /**
  * Opens a database file, or goes on with the one that the load before has opened.
@@ -50,15 +51,6 @@ export async function openSqlite(
   return new SqliteBroker(data.sqlite, options);
 }
 
-/** A channel whose newest messages are on their way from the file. */
-interface Load {
-  /** Whether a message was written meanwhile, so that what was read is not the newest. */
-  stale: boolean;
-  /** Whether the file could not be read. Then it is tried again. */
-  failed: boolean;
-  readonly then: (() => void)[];
-}
-
 /**
  * The broker of one process whose history is an SQLite file. Memory holds the newest messages of the
  * channels that are in use, and a message gets there, and to everyone, once it is on the disk.
@@ -69,24 +61,28 @@ export class SqliteBroker extends LocalBroker implements Broker {
   readonly #writer: Writer;
   readonly #reader: Reader;
   readonly #networks: NetworkKeys;
-  readonly #loads = new Map<string, Load>();
-  /** How many texts were removed: what was read before the last of them may hold it. */
-  #removed = 0;
+  readonly #loads: Loads;
 
   constructor(data: SqliteData, options: SqliteOptions) {
     super(data, options, (channel, key, hold) => {
       noteName(data.gathered, { channel, key, row: hold && rowOf(hold, options) });
       this.#writer.noted();
     });
-    const { limit, memory } = options.rules.history;
     this.#data = data;
-    this.#tails = new Tails(data.tails, { messages: Math.min(limit, TAIL), bytes: memory });
-    this.#reader = new Reader(data.path, options.log);
+    this.#tails = new Tails(data.tails, {
+      get messages() {
+        return data.retention.limit;
+      },
+      bytes: options.rules.history.memory,
+    });
+    this.#reader = new Reader(data.reader, options.log);
+    this.#loads = new Loads(data, this.#tails, this.#reader);
     this.#networks = new NetworkKeys(data.secret);
     this.#writer = new Writer(data, options, {
       written: (post) => this.#onWritten(post),
       refused: ({ ref }) => void (ref && this.refs.undo(ref)),
       dropped: (drop) => this.#onDropped(drop),
+      read: (found) => this.#reader.receive(found),
       isUsed: (channel) => this.names.isOccupied(channel) || data.left.has(channel),
     });
   }
@@ -94,7 +90,7 @@ export class SqliteBroker extends LocalBroker implements Broker {
   join(channel: string, answer: JoinAnswer): void {
     this.names.join(channel);
     this.#data.left.delete(channel);
-    this.#loaded(channel, () => {
+    this.#loads.loaded(channel, () => {
       this.#tails.occupy(channel, this.names.isOccupied(channel));
       answer(this.#tails.last(channel), this.#tails.isSilent(channel));
     });
@@ -116,61 +112,77 @@ export class SqliteBroker extends LocalBroker implements Broker {
   }
 
   history(channel: string, query: HistoryQuery, answer: Answer<Page | undefined>): void {
-    if (query.around !== undefined) return pageAround(this, channel, query, answer);
-    this.#loaded(channel, () => {
+    const again = () => this.history(channel, query, answer);
+    const run = () => {
+      if (query.around !== undefined) {
+        // A text that was read for the first half may be removed before the second is.
+        const held = this.#tails.hold(channel);
+        return pageAround(this, channel, query, (page) =>
+          this.#tails.release(held) ? answer(page) : again(),
+        );
+      }
       const page = this.#tails.page(channel, query);
       if (page !== undefined) return answer(page);
-      const below = this.#tails.below(channel);
-      const { after, before = Infinity } = query;
-      const range = { after, before: Math.min(before, below), limit: query.limit };
-      const removed = this.#removed;
-      this.#reader.ask({ ask: "range", channel, ...range }, (found) => {
-        if (found === undefined) return answer(undefined);
-        const joined =
-          removed === this.#removed ? this.#tails.joined(channel, query, below, found) : undefined;
-        // Memory has moved on, or a text was removed: what was read does not fit any more.
-        if (joined === undefined) this.history(channel, query, answer);
-        else answer(joined);
+      const { after, before = Infinity, limit } = query;
+      const rangeOf = (held: Held): Inquiry => {
+        return { ask: "range", after, before: Math.min(before, belowOf(held)), limit };
+      };
+      this.#loads.ask(channel, rangeOf, (found, held) => {
+        const joined = found && this.#tails.joined(held, query, found);
+        if (found === undefined || joined !== undefined) answer(joined);
+        else again();
       });
-    });
+    };
+    this.#loads.loaded(channel, run, () => answer(undefined));
   }
 
   search(channel: string, query: SearchQuery, answer: Answer<Found | undefined>): void {
-    const removed = this.#removed;
-    this.#loaded(channel, () =>
-      this.#reader.ask({ ask: "search", channel, ...query }, (found) => {
-        if (found !== undefined && removed !== this.#removed)
-          return this.search(channel, query, answer);
-        const next = this.#untold(channel)?.id ?? Infinity;
-        answer(found && { ...found, messages: found.messages.filter(({ id }) => id < next) });
-      }),
-    );
+    const run = () =>
+      this.#loads.ask(
+        channel,
+        () => ({ ask: "search", ...query }),
+        (found) => {
+          const next = this.#loads.untold(channel)?.id ?? Infinity;
+          answer(found && { ...found, messages: found.messages.filter(({ id }) => id < next) });
+        },
+      );
+    this.#loads.loaded(channel, run, () => answer(undefined));
   }
 
   remove(channel: string, removal: Removal, answer: Answer<number | RemovalFault>): void {
     const { id, ref, session } = removal;
     const once = ref === undefined ? undefined : { channel, session, ref, hash: hashOf(`${id}`) };
-    const known = once && this.refs.find(once);
+    const known = () => once && this.refs.find(once);
     const post = (message: Message | undefined) => {
-      const fault = known === undefined ? removalFault(message, removal) : undefined;
+      const isNew = known() === undefined;
+      const fault = isNew ? removalFault(message, removal) : undefined;
       if (fault !== undefined) return answer(fault);
       const draft = { ...removal, text: REMOVED, user: message?.user ?? REMOVED, deletes: id };
-      this.#postOnce(channel, once, draft, (answered) => answer(answered));
+      const underWay = isNew ? this.#data.underWay.get(removalKey(channel, id)) : undefined;
+      if (underWay === undefined) return this.#postOnce(channel, once, draft, (id) => answer(id));
+      const after = (id: number | PublishFault) =>
+        answer(typeof id === "number" ? "not_found" : id);
+      underWay.waiting.push({ draft, answer: after });
     };
-    this.#loaded(channel, () => {
+    const run = () => {
       const message = this.#tails.find(channel, id);
-      if (message !== undefined || known !== undefined) return post(message);
-      this.#reader.ask({ ask: "message", channel, id }, (found) => {
-        if (found === undefined) answer("unavailable");
-        else post(found.messages[0]);
-      });
-    });
+      if (message !== undefined || known() !== undefined) return post(message);
+      this.#loads.ask(
+        channel,
+        () => ({ ask: "message", id }),
+        (found) => {
+          if (found === undefined) answer("unavailable");
+          else post(found.messages[0]);
+        },
+      );
+    };
+    this.#loads.loaded(channel, run, () => answer("unavailable"));
   }
 
   override renew(): void {
     super.renew();
     this.#writer.renew(this.#expired());
-    for (const [channel, load] of this.#loads) if (load.failed) this.#load(channel, load);
+    this.#loads.retry();
   }
 
   status(): BrokerStatus {
@@ -179,12 +191,12 @@ export class SqliteBroker extends LocalBroker implements Broker {
 
   dispose(): void {
     this.#writer.dispose();
-    this.#reader.dispose();
   }
 
-  close(): Promise<void> {
-    this.#reader.close();
-    return this.#writer.close();
+  async close(): Promise<void> {
+    // The last to close the file tidies up, and that has to be the thread that may write.
+    if (this.#data.reader.worker !== this.#data.worker) await this.#reader.close();
+    await this.#writer.close();
   }
 
   #postOnce(
@@ -201,7 +213,7 @@ export class SqliteBroker extends LocalBroker implements Broker {
       else underWay.waiting.push({ draft, answer });
       return;
     }
-    this.#loaded(channel, () => {
+    const run = () => {
       const prev = this.#data.given.get(channel) ?? this.#tails.last(channel);
       const message = messageAfter(prev, this.options.date(), draft);
       const { id, timestamp } = message;
@@ -209,74 +221,40 @@ export class SqliteBroker extends LocalBroker implements Broker {
       if (ref !== undefined) this.refs.note(ref, draft.network);
       const network = this.#networks.keyOf(draft.network);
       this.#writer.post({ channel, message, ref, network, waiting: [{ draft, answer }] });
-    });
+    };
+    this.#loads.loaded(channel, run, () => answer("unavailable", draft));
   }
 
   #onWritten({ channel, message }: Post): void {
-    const load = this.#loads.get(channel);
-    if (load !== undefined) load.stale = true;
-    if (message.deletes) {
-      this.#removed++;
-      this.#tails.erase(channel, message.deletes);
-    }
+    this.#loads.changed(channel);
+    if (message.deletes) this.#tails.erase(channel, message.deletes);
     this.#tails.append(channel, message);
     this.options.events.message(channel, message);
   }
 
   #onDropped({ channel, upTo, forgotten }: Drop): void {
-    if (this.#data.floors.get(channel) === upTo) this.#data.floors.delete(channel);
+    const { floors } = this.#data.reader;
+    this.#loads.changed(channel);
+    if (floors.get(channel) === upTo) floors.delete(channel);
     else if (forgotten) this.#tails.forget(channel, upTo);
     else this.#tails.drop(channel, upTo);
   }
 
   /** Forgets the channels that were empty for long enough; the file follows. */
   #expired(): Expired[] {
-    const { left, floors, retention } = this.#data;
+    const { left, reader, retention } = this.#data;
     const before = this.options.clock() - retention.ttl * 1000;
     const expired: Expired[] = [];
     for (const [channel, since] of left) {
       if (since > before) break;
       left.delete(channel);
-      const upTo = this.#tails.has(channel) ? this.#tails.last(channel) : undefined;
-      if (upTo !== undefined) {
-        this.#tails.forget(channel, upTo);
-        floors.set(channel, upTo);
-      }
+      // Of others, the thread that writes finds out when something was said last.
+      if (!this.#tails.has(channel)) continue;
+      const upTo = this.#tails.last(channel);
+      this.#tails.forget(channel, upTo);
+      reader.floors.set(channel, upTo);
       expired.push({ channel, upTo });
     }
     return expired;
-  }
-
-  /** Runs this once memory has the newest messages of a channel: now, if it has them. */
-  #loaded(channel: string, run: () => void): void {
-    if (this.#tails.has(channel)) return run();
-    const load = this.#loads.get(channel);
-    if (load !== undefined) return void load.then.push(run);
-    const started = { stale: false, failed: false, then: [run] };
-    this.#loads.set(channel, started);
-    this.#load(channel, started);
-  }
-
-  #load(channel: string, load: Load): void {
-    load.stale = load.failed = false;
-    const floor = this.#data.floors.get(channel) ?? 0;
-    this.#reader.ask({ ask: "tail", channel, floor, limit: TAIL }, (found) => {
-      load.failed = found === undefined;
-      if (found === undefined) return;
-      if (load.stale) return this.#load(channel, load);
-      this.#loads.delete(channel);
-      // What is on the disk but was not told yet comes later.
-      const next = this.#untold(channel);
-      const last = next === undefined ? found.last : next.prev;
-      const messages = found.messages.filter(({ id }) => id <= (last ?? 0));
-      this.#tails.restore(channel, last, { ...found, messages });
-      for (const run of load.then) run();
-      this.#tails.makeRoom();
-    });
-  }
-
-  /** The first message of a channel that may be on the disk, but that nobody was told of. */
-  #untold(channel: string): Message | undefined {
-    return this.#data.writing?.posts.find((post) => post.channel === channel)?.message;
   }
 }

@@ -1,5 +1,6 @@
 import { type Message, type Page, REMOVED } from "../../protocol/encode.ts";
 import type { HistoryQuery } from "../broker.ts";
+import { PAGE } from "../../protocol/limits.ts";
 import type { Answered } from "./read.ts";
 
 /**
@@ -21,6 +22,18 @@ interface Tail {
   occupied: boolean;
   /** Whether it was used since memory last ran short. */
   used: boolean;
+  /** How many questions about it the file is being asked. */
+  asked: number;
+  /** How often a text was removed, or messages have left the file. */
+  changes: number;
+}
+
+/** What memory had of a channel when the file was asked for the rest. */
+export interface Held {
+  readonly tail: Tail;
+  readonly changes: number;
+  readonly messages: readonly Message[];
+  readonly last: number;
 }
 
 /** Plain data, so that it survives a reload of the code. */
@@ -36,12 +49,18 @@ export function createTailsData(forgotten: number): TailsData {
   return { tails: new Map(), bytes: 0, forgotten };
 }
 
+/**
+ * Messages of a channel that memory holds at most: most questions are about the newest, and one more
+ * than a page has tells whether there is more.
+ */
+export const TAIL = PAGE.max + 1;
+
 /** What a tail and a message take beside their strings, in bytes. */
 const TAIL_BYTES = 500;
 const MESSAGE_BYTES = 160;
 
 export interface TailsLimits {
-  /** Messages of one channel. */
+  /** Messages that the file keeps of one channel, at this time. */
   readonly messages: number;
   /** Bytes of all. */
   readonly bytes: number;
@@ -80,9 +99,10 @@ export class Tails {
 
   /** Takes over what was read from the file. @param last undefined if the file does not know it */
   restore(channel: string, last: number | undefined, { messages, more }: Answered): void {
+    if (this.has(channel)) return;
     const silent = last === undefined;
     const tail = { channel, last: last ?? this.#data.forgotten, silent, messages: [...messages] };
-    const flags = { partial: more, occupied: false, used: true };
+    const flags = { partial: more, occupied: false, used: true, asked: 0, changes: 0 };
     this.#data.tails.set(channel, { ...tail, ...flags });
     this.#data.bytes += TAIL_BYTES + 2 * channel.length;
     for (const message of messages) this.#data.bytes += cost(message);
@@ -95,10 +115,13 @@ export class Tails {
     tail.last = message.id;
     tail.silent = false;
     tail.used = true;
-    if (this.#limits.messages === 0) return;
     tail.messages.push(message);
     this.#data.bytes += cost(message);
-    if (tail.messages.length > this.#limits.messages) this.#cut(tail, this.#limits.messages);
+    const { length } = tail.messages;
+    const { messages } = this.#limits;
+    // The file has dropped the same.
+    if (length > messages) this.#cut(tail, messages, tail.partial);
+    else if (length > TAIL) this.#cut(tail, TAIL);
     this.makeRoom();
   }
 
@@ -108,7 +131,10 @@ export class Tails {
 
   /** Takes the text out of a message. */
   erase(channel: string, id: number): void {
-    const messages = this.#data.tails.get(channel)?.messages ?? [];
+    const tail = this.#data.tails.get(channel);
+    if (tail === undefined) return;
+    tail.changes++;
+    const { messages } = tail;
     const at = messages.findIndex((message) => message.id === id);
     if (at === -1) return;
     this.#data.bytes -= cost(messages[at]!);
@@ -120,9 +146,8 @@ export class Tails {
   drop(channel: string, upTo: number): void {
     const tail = this.#data.tails.get(channel);
     if (tail === undefined) return;
-    const kept = tail.messages.filter(({ id }) => id > upTo);
-    tail.partial &&= kept.length === tail.messages.length;
-    this.#cut(tail, kept.length);
+    tail.changes++;
+    this.#cut(tail, tail.messages.filter(({ id }) => id > upTo).length, false);
   }
 
   /** All of a channel has left the file. */
@@ -136,48 +161,44 @@ export class Tails {
   page(channel: string, query: HistoryQuery): Page | undefined {
     const tail = this.#data.tails.get(channel)!;
     tail.used = true;
+    const { messages, partial, last } = tail;
     const { after, before = Infinity, limit } = query;
-    const below = this.below(channel);
-    if (tail.partial) {
-      const older = tail.messages[0]?.prev ?? tail.last;
-      const newest = tail.messages.filter(({ id }) => id < before).length;
-      if (after === undefined ? newest < limit : after < older) return undefined;
+    if (partial) {
+      const older = messages[0]?.prev ?? last;
+      const newest = messages.filter(({ id }) => id < before).length;
+      if (after === undefined ? newest <= limit : after < older) return undefined;
     }
-    const more = tail.partial && after === undefined;
-    return this.joined(channel, query, below, { messages: [], more });
+    return pageOf(query, { messages, more: false }, last);
   }
 
-  /** Messages with an id below this one have to be read from the file. */
-  below(channel: string): number {
+  /** Keeps the channel in memory while the file is asked about it. */
+  hold(channel: string): Held {
     const tail = this.#data.tails.get(channel)!;
-    return tail.messages[0]?.id ?? tail.last + 1;
+    tail.asked++;
+    return { tail, changes: tail.changes, messages: [...tail.messages], last: tail.last };
+  }
+
+  /** The file has answered. @returns whether nothing was removed or dropped meanwhile */
+  release({ tail, changes }: Held): boolean {
+    tail.asked--;
+    return this.#data.tails.get(tail.channel) === tail && tail.changes === changes;
   }
 
   /**
    * A page of what was read and of what memory has.
    *
-   * @param below as it was when that was asked for
-   * @param found what is between, the newest or with `after` the oldest of it
-   * @returns undefined if the two do not fit together any more
+   * @param found what is below, the newest or with `after` the oldest of it
+   * @returns undefined if so much was said meanwhile that memory has dropped some of it
    */
-  joined(
-    channel: string,
-    { after, before = Infinity, limit }: HistoryQuery,
-    below: number,
-    found: Answered,
-  ): Page | undefined {
-    const tail = this.#data.tails.get(channel);
-    if (tail === undefined || this.below(channel) !== below) return undefined;
-    if (after === undefined) {
-      const all = [...found.messages, ...tail.messages.filter(({ id }) => id < before)];
-      const more = found.more || all.length > limit;
-      return { messages: all.slice(-limit), gap: false, more };
-    }
-    // What is in memory comes after all that the file has.
-    const rest = found.more ? [] : tail.messages.filter(({ id }) => id > after);
-    const all = [...found.messages, ...rest];
-    const gap = (all[0]?.prev ?? tail.last) !== after;
-    return { messages: all.slice(0, limit), gap, more: found.more || all.length > limit };
+  joined(held: Held, query: HistoryQuery, found: Answered): Page | undefined {
+    const { after, before = Infinity } = query;
+    const isWhole = after === undefined ? before <= belowOf(held) : found.more;
+    if (isWhole) return pageOf(query, found, held.last);
+    const { messages, last } = held.tail;
+    const since = messages.filter(({ id }) => id > held.last);
+    if ((since[0]?.prev ?? last) !== held.last) return undefined;
+    const all = [...found.messages, ...held.messages, ...since];
+    return pageOf(query, { ...found, messages: all }, last);
   }
 
   /** Drops what was not used lately. What was used since the last time gets a second chance. */
@@ -189,16 +210,17 @@ export class Tails {
       tails.delete(tail.channel);
       tails.set(tail.channel, tail);
       if (tail.used) tail.used = false;
-      else if (tail.occupied) this.#cut(tail, 0);
+      else if (tail.occupied || tail.asked > 0) this.#cut(tail, 0);
       else this.#remove(tail);
     }
   }
 
-  /** Keeps only the newest messages of a tail. */
-  #cut(tail: Tail, count: number): void {
+  /** Keeps only the newest messages of a tail. @param partial whether the file has the others */
+  #cut(tail: Tail, count: number, partial = true): void {
+    if (tail.messages.length === count) return;
     const dropped = tail.messages.splice(0, tail.messages.length - count);
     for (const message of dropped) this.#data.bytes -= cost(message);
-    tail.partial ||= dropped.length > 0;
+    tail.partial = partial;
   }
 
   #remove(tail: Tail): void {
@@ -206,6 +228,26 @@ export class Tails {
     this.#data.tails.delete(tail.channel);
     this.#data.bytes -= TAIL_BYTES + 2 * tail.channel.length;
   }
+}
+
+/** Messages with an id below this one have to be read from the file. */
+export function belowOf({ messages, last }: Held): number {
+  return messages[0]?.id ?? last + 1;
+}
+
+/** @param found messages without a hole, and whether there are more in the query's direction */
+function pageOf(
+  { after, before = Infinity, limit }: HistoryQuery,
+  { messages, more }: Answered,
+  last: number,
+): Page {
+  if (after === undefined) {
+    const all = messages.filter(({ id }) => id < before);
+    return { messages: all.slice(-limit), gap: false, more: more || all.length > limit };
+  }
+  const all = messages.filter(({ id }) => id > after);
+  const gap = (all[0]?.prev ?? last) !== after;
+  return { messages: all.slice(0, limit), gap, more: more || all.length > limit };
 }
 
 function cost(message: Message): number {

@@ -1,15 +1,16 @@
 import type { Database } from "bun:sqlite";
 import { statfsSync } from "node:fs";
 import { deleteOldCopies } from "./copies.ts";
-import { isFull, type OpenDatabase, reasonOf } from "./database.ts";
+import { clearLog, isFull, type OpenDatabase, reasonOf } from "./database.ts";
+import { expire } from "./expire.ts";
 import { GONE } from "./file.ts";
 import type { Batch, Order, Reply } from "./orders.ts";
-import { expire, insert } from "./write.ts";
+import { insert } from "./write.ts";
 
 /** What is written is one transaction each time: all of it is on the disk, or nothing. */
 
 type Expiry = Reply & { readonly done: "expire" };
-const NOTHING: Expiry = { done: "expire", drops: [], unused: [], copies: [] };
+const NOTHING: Expiry = { done: "expire", drops: [], unused: [], more: false, copies: [] };
 /** Seconds between two looks for old copies. */
 const DAY = 24 * 3600;
 
@@ -22,18 +23,18 @@ type Write = Order & { readonly do: "write" };
 export function write(opened: OpenDatabase, { batch, retention, now }: Write): Reply {
   const { database, file } = opened;
   const gone = { done: "failed", reason: GONE, broken: false } as const;
-  if (!file.isThere()) return { ...gone, fault: "unavailable" };
-  const short = batch.messages.some(({ deletes }) => !deletes) || batch.probe ? noRoom(opened) : "";
-  if (short !== "") return { done: "failed", reason: short, fault: "unavailable", broken: false };
-  if (isEmpty(batch)) return { done: "write" };
   let committing = false;
   try {
+    if (!file.isThere()) return { ...gone, fault: "unavailable" };
+    const posts = batch.messages.some(({ deletes }) => !deletes);
+    const short = posts || batch.probe ? noRoom(opened) : "";
+    if (short !== "") return { done: "failed", reason: short, fault: "unavailable", broken: false };
+    if (isEmpty(batch)) return { done: "write" };
     database.run("BEGIN IMMEDIATE");
     const removes = insert(database, batch, retention, now);
     committing = true;
     database.run("COMMIT");
-    if (removes) opened.uncleared = true;
-    clearLog(opened, 0);
+    if (removes) opened.uncleared = !clearLog(database);
     if (file.isThere()) return { done: "write" };
     // The broker goes on without the batch, so it must not go on with this file.
     file.giveUp();
@@ -52,7 +53,7 @@ export function expireOnce(
   { retention, expired, limits, now }: Order & { readonly do: "expire" },
 ): Expiry {
   const { database, file } = opened;
-  clearLog(opened, 50);
+  if (opened.uncleared) opened.uncleared = !clearLog(database);
   if (!file.isThere()) return NOTHING;
   const copies = oldCopies(opened, now);
   try {
@@ -88,21 +89,6 @@ function noRoom({ path }: OpenDatabase): string {
   const { bavail, blocks, bsize } = statfsSync(path);
   const reserve = Math.min(RESERVE.bytes, RESERVE.share * blocks * bsize);
   return bavail * bsize < reserve ? "the disk is almost full" : "";
-}
-
-/**
- * A text that was removed is still in the log, until that is written to the file and emptied. That has
- * to wait while anybody reads: the other thread for a moment, a backup for minutes.
- *
- * @param patience how long to wait, in milliseconds. Messages wait as well
- */
-export function clearLog(opened: OpenDatabase, patience: number): void {
-  if (!opened.uncleared) return;
-  const { database } = opened;
-  database.run(`PRAGMA busy_timeout = ${patience}`);
-  const row = database.query<{ busy: number }, []>("PRAGMA wal_checkpoint(TRUNCATE)").get();
-  database.run("PRAGMA busy_timeout = 1000");
-  opened.uncleared = row?.busy !== 0;
 }
 
 /**

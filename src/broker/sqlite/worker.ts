@@ -1,7 +1,7 @@
 import { Database } from "bun:sqlite";
 import { open, type OpenDatabase, read, reasonOf } from "./database.ts";
 import type { Order, Reply } from "./orders.ts";
-import { answer } from "./read.ts";
+import { answer, type Answered, type Unreadable } from "./read.ts";
 import { expireOnce, write } from "./transactions.ts";
 
 /**
@@ -19,22 +19,31 @@ class Thread {
     switch (order.do) {
       case "open": {
         const opened = (this.#opened = open(order.path, order.now));
-        const { shared, migrated, failure, database } = opened;
+        const { shares, shared, migrated, failure, database } = opened;
         const contents = read(database, order.now);
-        return { done: "open", contents, shared, migrated, failure };
+        return { done: "open", contents, shares, shared, migrated, failure };
       }
       case "read":
-        this.#reading ??= new Database(order.path, { readonly: true, strict: true });
-        return { done: "read", found: answer(this.#reading, order.question) };
+        return { done: "read", found: this.#read(order) };
       case "write":
         return write(this.#opened!, order);
       case "expire":
         return expireOnce(this.#opened!, order);
       case "close":
-        this.#reading?.close();
+        if (this.#opened === undefined) this.#reading?.close();
         this.#opened?.database.close();
         this.#opened?.lock.close();
         return { done: "close" };
+    }
+  }
+
+  #read({ path, question }: Order & { do: "read" }): Answered | Unreadable {
+    try {
+      this.#reading ??=
+        this.#opened?.database ?? new Database(path, { readonly: true, strict: true });
+      return answer(this.#reading, question);
+    } catch (error) {
+      return { failed: reasonOf(error) };
     }
   }
 }

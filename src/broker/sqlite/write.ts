@@ -1,13 +1,13 @@
 import type { Database } from "bun:sqlite";
 import { REMOVED } from "../../protocol/encode.ts";
-import { type OpenDatabase, pragma, refsSince, writeRef, writeVersion } from "./database.ts";
+import { refsSince, writeRef, writeVersion } from "./database.ts";
 import { type Indexed, indexMessage, unindexMessage } from "./index-words.ts";
-import type { Batch, Drop, Expired, Retention, Row } from "./orders.ts";
+import type { Batch, Retention, Row } from "./orders.ts";
 
 /** What the thread that writes does to the database, each in a transaction of its caller. */
 
 /** A channel as it stands in the database. */
-interface Channel {
+export interface Channel {
   readonly number: number;
   readonly channel: string;
   last: number;
@@ -21,10 +21,10 @@ interface Channel {
   used: number;
 }
 
-type Stored = Indexed & { readonly id: number; readonly network: string | null };
+export type Stored = Indexed & { readonly id: number; readonly network: string | null };
 
 /** The channels that a transaction changes, each read and written once. */
-class Touched {
+export class Touched {
   readonly #database: Database;
   readonly #channels = new Map<string, Channel>();
 
@@ -75,8 +75,9 @@ export function insert(
     if (limit > 0) append(database, channel, message);
   }
   for (const channel of touched) {
+    const over = channel.kept - limit;
     // What a lower limit leaves over goes in small steps.
-    if (channel.kept > limit) dropOldest(database, channel, Math.min(channel.kept - limit, STEP));
+    if (over > 0) dropOldest(database, channel, Math.min(over, STEP + batch.messages.length));
   }
   touched.write();
   for (const ref of batch.refs) writeRef(database, ref);
@@ -116,12 +117,12 @@ function vote(channel: Channel, network: string | null): void {
 }
 
 /** How many messages leave a channel at once, in a step that has to stay short. */
-const STEP = 200;
+export const STEP = 200;
 
-const STORED = "SELECT place, channel, id, text, user, network FROM messages";
+export const STORED = "SELECT place, channel, id, text, user, network FROM messages";
 
 /** Drops the oldest messages of a channel. @returns the id of the last of them */
-function dropOldest(database: Database, channel: Channel, count: number): number {
+export function dropOldest(database: Database, channel: Channel, count: number): number {
   const rows = database
     .query<Stored, [number, number]>(`${STORED} WHERE channel = ? ORDER BY id LIMIT ?`)
     .all(channel.number, count);
@@ -129,7 +130,7 @@ function dropOldest(database: Database, channel: Channel, count: number): number
   return rows.at(-1)?.id ?? 0;
 }
 
-function drop(database: Database, channel: Channel, row: Stored): void {
+export function drop(database: Database, channel: Channel, row: Stored): void {
   if (row.text !== REMOVED) unindexMessage(database, row);
   database.query("DELETE FROM messages WHERE place = ?").run(row.place);
   channel.kept--;
@@ -152,121 +153,4 @@ export function removeText(database: Database, channel: Channel, id: number): vo
 /** Whether the index overwrites words that leave it. That takes ten times as long. */
 function setSecure(database: Database, secure: boolean): void {
   database.run(`INSERT INTO words (words, rank) VALUES ('secure-delete', ${Number(secure)})`);
-}
-
-/**
- * Lets go of what has to go, a few milliseconds' worth at a time.
- * @returns what has left, as memory may still hold it, and which channels seem to be unused
- */
-export function expire(
-  opened: OpenDatabase,
-  { limit, ttl, age, size }: Retention,
-  expired: readonly Expired[],
-  now: number,
-): { readonly drops: readonly Drop[]; readonly unused: readonly string[] } {
-  const { database, forgetting } = opened;
-  const drops: Drop[] = [];
-  const touched = new Touched(database);
-  const dropFrom = (name: string, count: number) => {
-    const upTo = dropOldest(database, touched.channel(name), count);
-    if (upTo > 0) drops.push({ channel: name, upTo, forgotten: false });
-  };
-  if (limit < Infinity) {
-    for (const { channel, over } of overLimit(database, limit)) {
-      dropFrom(channel, Math.min(over, STEP));
-    }
-  }
-  if (age > 0) for (const { channel, old } of tooOld(database, now - age)) dropFrom(channel, old);
-  if (size > 0 && sizeOf(database) > size) {
-    for (const channel of largestShare(database)) dropFrom(channel, STEP);
-  }
-  touched.write();
-  forgetting.push(...expired);
-  for (let room = STEP; room > 0 && forgetting.length > 0;) {
-    const { channel, upTo } = forgetting[0]!;
-    const [dropped, drop] = forget(database, channel, upTo, room);
-    room -= dropped + 1;
-    if (drop === undefined) continue;
-    drops.push(drop);
-    forgetting.shift();
-  }
-  database.run(`PRAGMA incremental_vacuum(${STEP})`);
-  return { drops, unused: ttl > 0 ? unused(database, now - ttl, now) : [] };
-}
-
-/** Channels with more messages than the limit, which was higher before. */
-function overLimit(database: Database, limit: number) {
-  return database
-    .query<{ channel: string; over: number }, [number, number]>(
-      "SELECT channel, kept - ? AS over FROM channels WHERE kept > ? LIMIT 5",
-    )
-    .all(limit, limit);
-}
-
-/** The channels of the oldest messages, and how many of them are too old. */
-function tooOld(database: Database, before: number) {
-  return database
-    .query<{ channel: string; old: number }, [number, number]>(
-      `SELECT channels.channel AS channel, count(*) AS old FROM
-         (SELECT channel, timestamp FROM messages ORDER BY place LIMIT ?) AS oldest
-         JOIN channels ON number = oldest.channel
-       WHERE oldest.timestamp < ? GROUP BY number`,
-    )
-    .all(STEP, before);
-}
-
-/** Bytes of the file that are in use. */
-export function sizeOf(database: Database): number {
-  const pages = pragma(database, "page_count") - pragma(database, "freelist_count");
-  return pages * pragma(database, "page_size");
-}
-
-/** The largest channels of the network whose channels take the most. */
-function largestShare(database: Database): string[] {
-  return database
-    .query<{ channel: string }, []>(
-      `SELECT channel FROM channels WHERE kept > 0 AND owner IS (
-         SELECT owner FROM channels GROUP BY owner ORDER BY sum(bytes) DESC LIMIT 1)
-       ORDER BY bytes DESC LIMIT 5`,
-    )
-    .all()
-    .map(({ channel }) => channel);
-}
-
-/** Some channels in which nothing was said for too long. Somebody may be in them. */
-function unused(database: Database, before: number, now: number): string[] {
-  const rows = database
-    .query<{ channel: string }, [number]>("SELECT channel FROM channels WHERE used < ? LIMIT 50")
-    .all(before);
-  // Not again for a while, in use or not.
-  const use = database.query("UPDATE channels SET used = ? WHERE channel = ?");
-  for (const { channel } of rows) use.run(now, channel);
-  return rows.map(({ channel }) => channel);
-}
-
-/**
- * Forgets a channel up to an id, or altogether.
- * @returns how many messages were dropped, and what is gone once that is all
- */
-function forget(
-  database: Database,
-  name: string,
-  upTo: number | undefined,
-  most: number,
-): [number, Drop | undefined] {
-  const touched = new Touched(database);
-  const channel = touched.channel(name);
-  const id = upTo ?? channel.last;
-  const rows = database
-    .query<Stored, [number, number, number]>(
-      `${STORED} WHERE channel = ? AND id <= ? ORDER BY id LIMIT ?`,
-    )
-    .all(channel.number, id, most);
-  for (const row of rows) drop(database, channel, row);
-  touched.write();
-  if (rows.length === most) return [most, undefined];
-  const gone = channel.last <= id;
-  if (gone) database.query("DELETE FROM channels WHERE number = ?").run(channel.number);
-  database.query("UPDATE meta SET forgotten = max(forgotten, ?)").run(id);
-  return [rows.length, { channel: name, upTo: id, forgotten: gone }];
 }

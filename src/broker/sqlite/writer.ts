@@ -8,16 +8,20 @@ import {
   orderFor,
   type Post,
   READY,
+  removalKey,
   secondsOf,
   settle,
   type SqliteData,
   type SqliteOptions,
 } from "./data.ts";
 import type { Drop, Expired, Failure, Order, Reply } from "./orders.ts";
+import type { Answered, Unreadable } from "./read.ts";
 import { GRACE, retentionOf } from "./retention.ts";
 
 /** Longest that a message waits for others to share its batch, in milliseconds. */
 const GATHER = 5;
+/** Between two steps of letting go, while there is more to let go of: milliseconds for messages. */
+const EXPIRY_PAUSE = 20;
 /** What a post takes beside its strings, in bytes. */
 const POST_BYTES = 300;
 
@@ -28,6 +32,8 @@ export interface WriterEvents {
   refused(post: Post): void;
   /** Messages have left the file by its own rules. */
   dropped(drop: Drop): void;
+  /** The thread has answered a question, since the file cannot be shared. */
+  read(found: Answered | Unreadable): void;
   /** Whether somebody is in a channel, or was a while ago. */
   isUsed(channel: string): boolean;
 }
@@ -39,6 +45,7 @@ export class Writer {
   readonly #events: WriterEvents;
   readonly #log: Log;
   #timer: Timer | undefined;
+  #expiryTimer: Timer | undefined;
   #scheduled = false;
   #expiring = false;
   #expired: Expired[] = [];
@@ -69,6 +76,7 @@ export class Writer {
     const bytes = POST_BYTES + 2 * (message.text.length + message.user.length);
     const whole = { ...post, bytes };
     if (post.ref !== undefined) data.underWay.set(`${channel}\n${message.id}`, whole);
+    if (message.deletes) data.underWay.set(removalKey(channel, message.deletes), whole);
     data.given.set(channel, message.id);
     data.bytes += bytes;
     data.gathered.posts.push(whole);
@@ -92,6 +100,7 @@ export class Writer {
 
   dispose(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#expiryTimer);
     this.#data.worker.removeEventListener("close", this.#onEnd);
   }
 
@@ -161,6 +170,7 @@ export class Writer {
   #onReply(reply: Reply): void {
     if (reply.done === "close") return this.#onClosed?.();
     if (reply.done === "expire") return this.#onExpired(reply);
+    if (reply.done === "read") return this.#events.read(reply.found);
     const data = this.#data;
     const written = data.writing ?? newBatch();
     data.writing = undefined;
@@ -173,14 +183,13 @@ export class Writer {
     if (posts.length > 0 || namesWait) this.#schedule();
   }
 
-  #onExpired({ drops, unused, copies }: Reply & { done: "expire" }): void {
+  #onExpired({ drops, unused, more, copies }: Reply & { done: "expire" }): void {
     this.#expiring = false;
     for (const copy of copies) this.#log.info("copy of an older database deleted", { copy });
     this.#lowered &&= drops.length > 0;
     for (const drop of drops) this.#events.dropped(drop);
-    for (const channel of unused) {
-      if (!this.#events.isUsed(channel)) this.#expired.push({ channel, upTo: undefined });
-    }
+    this.#expired.push(...unused.filter(({ channel }) => !this.#events.isUsed(channel)));
+    if (more) this.#expiryTimer = setTimeout(() => this.#expire(), EXPIRY_PAUSE);
   }
 
   #onWritten({ posts }: Batch): void {
@@ -191,6 +200,7 @@ export class Writer {
       const { channel, message, ref, bytes } = post;
       data.bytes -= bytes;
       if (ref !== undefined) data.underWay.delete(`${channel}\n${message.id}`);
+      if (message.deletes) data.underWay.delete(removalKey(channel, message.deletes));
       if (data.given.get(channel) === message.id) data.given.delete(channel);
       this.#events.written(post);
       settle(post, message.id);
