@@ -123,7 +123,7 @@ function lockFile(path: string): Database {
 }
 
 /** @returns undefined for a new file */
-function versionOf(database: Database): number | undefined {
+export function versionOf(database: Database): number | undefined {
   const application = pragma(database, "application_id");
   const version = pragma(database, "user_version");
   const empty = database.query("SELECT 1 FROM sqlite_schema").get() === null;
@@ -136,8 +136,8 @@ function versionOf(database: Database): number | undefined {
 }
 
 /** Copies the database to a new file, private like the database. */
-function copyTo(database: Database, path: string): void {
-  // One that is there is from a migration that was interrupted.
+export function copyTo(database: Database, path: string): void {
+  // A leftover of a copy that was interrupted.
   rmSync(path, { force: true });
   closeSync(openSync(path, "wx", 0o600));
   database.run("VACUUM INTO ?", [path]);
@@ -211,7 +211,7 @@ export function isFull(error: unknown): boolean {
   return code === "SQLITE_FULL" || code === "SQLITE_IOERR_WRITE";
 }
 
-function pragma(database: Database, name: string): number {
+export function pragma(database: Database, name: string): number {
   return Object.values(database.query(`PRAGMA ${name}`).get() as Record<string, number>)[0] ?? 0;
 }
 
