@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { open, type OpenDatabase } from "../../src/broker/sqlite/database.ts";
 import type { Batch } from "../../src/broker/sqlite/orders.ts";
 import { answer } from "../../src/broker/sqlite/read.ts";
-import { write } from "../../src/broker/sqlite/transactions.ts";
+import { expireOnce, write } from "../../src/broker/sqlite/transactions.ts";
 
 /** What a batch that could not be written is answered. */
 
@@ -92,6 +92,25 @@ test("a transaction that cannot be rolled back: unknown, and broken", () => {
   });
   expect(write(opened, orderOf(batchOf(1)))).toMatchObject({ fault: "unknown", broken: true });
   opened.database.close();
+});
+
+test("a removal whose text stays in the log is written, and the log is emptied later", () => {
+  const opened = failing((_, run) => run());
+  const { database } = opened;
+  expect(write(opened, orderOf(batchOf(1)))).toEqual({ done: "write" });
+  const query = database.query.bind(database);
+  database.query = ((sql: string) => {
+    if (sql.includes("wal_checkpoint")) throw sqliteError("SQLITE_FULL");
+    return query(sql);
+  }) as typeof database.query;
+  const removal = { ...batchOf(2).messages[0]!, prev: 1, text: '""', deletes: 1 };
+  const batch = { ...batchOf(2), messages: [removal] };
+  expect(write(opened, orderOf(batch))).toEqual({ done: "write" });
+  expect(opened.uncleared).toBe(true);
+  database.query = query;
+  expireOnce(opened, { ...orderOf(batch), do: "expire", expired: [], limits: undefined });
+  expect(opened.uncleared).toBe(false);
+  database.close();
 });
 
 test("a file that is deleted during the commit: unknown, and no batch until a restart", () => {

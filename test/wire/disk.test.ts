@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Client, enter, enterAs, V1 } from "../helpers/client.ts";
@@ -15,8 +15,12 @@ afterAll(() => {
 });
 
 /** Starts a Shoal that can write files of so many KiB. */
-async function startLimited(kibibytes: number, settings: Record<string, string>) {
-  const child = Bun.spawn(limited(kibibytes), {
+function startLimited(kibibytes: number, settings: Record<string, string>) {
+  return start(limited(kibibytes), settings);
+}
+
+async function start(command: string[], settings: Record<string, string>) {
+  const child = Bun.spawn(command, {
     cwd: folder,
     env: { PATH: process.env.PATH, HOST: "127.0.0.1", PORT: "0", MESSAGE_RATE: "0", ...settings },
     stdout: "pipe",
@@ -170,4 +174,41 @@ test("on a full disk, starts with the database that is there, and refuses only m
   expect(second.out).toMatch(/"level":"info".*database works again/);
   second.child.kill();
   expect(await second.child.exited).toBe(0);
+});
+
+/** Runs a command with a small disk of its own, where the user may do that. */
+const disk = join(folder, "disk");
+const inDisk = [
+  ...["unshare", "--map-root-user", "--mount", "bash", "-c"],
+  `mount -t tmpfs -o size=20m none ${disk} && exec "$@"`,
+  "bash",
+];
+mkdirSync(disk);
+const hasDisks = process.platform === "linux" && Bun.spawnSync([...inDisk, "true"]).exitCode === 0;
+
+test.if(hasDisks)("with little room left, refuses messages, but removes them", async () => {
+  const shoal = await start([...inDisk, ...PROGRAMS.source], {
+    DATABASE: join(disk, "chat.sqlite"),
+  });
+  const { child, health } = shoal;
+  // The disk as the server sees it.
+  const filler = `/proc/${child.pid}/root${disk}/filler`;
+  const ann = await enterAs(`${shoal.ws}/a`, "ann", V1);
+  ann.say({ type: "message", text: "regretted", ref: "1" });
+  const { id } = await ann.nextOf("ack");
+  Bun.spawnSync(["fallocate", "--length", "20000000", filler]);
+  ann.say({ type: "message", text: "refused", ref: "2" });
+  expect((await ann.nextOf("error")).code).toBe("unavailable");
+  expect((await fetch(health)).status).toBe(503);
+  expect(shoal.out).toContain("the disk is almost full");
+  ann.say({ type: "delete", id, ref: "3" });
+  await ann.nextOf("ack");
+  ann.say({ type: "history" });
+  expect((await ann.nextOf("history")).messages).toMatchObject([{ text: "" }, { deletes: id }]);
+  rmSync(filler);
+  while ((await fetch(health)).status !== 200) await Bun.sleep(20);
+  ann.say({ type: "message", text: "refused", ref: "2" });
+  await ann.nextOf("ack");
+  child.kill();
+  expect(await child.exited).toBe(0);
 });

@@ -26,8 +26,10 @@ export function write(opened: OpenDatabase, { batch, retention, now }: Write): R
   let committing = false;
   try {
     if (!file.isThere()) return { ...gone, fault: "unavailable" };
-    const posts = batch.messages.some(({ deletes }) => !deletes);
-    const short = posts || batch.probe ? noRoom(opened) : "";
+    // A removal takes little room, and gives some back.
+    const { messages, probe } = batch;
+    const needsRoom = messages.length === 0 ? probe : messages.some(({ deletes }) => !deletes);
+    const short = needsRoom ? noRoom(opened) : "";
     if (short !== "") return { done: "failed", reason: short, fault: "unavailable", broken: false };
     if (isEmpty(batch)) return { done: "write" };
     database.run("BEGIN IMMEDIATE");

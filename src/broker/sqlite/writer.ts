@@ -194,8 +194,12 @@ export class Writer {
 
   #onWritten({ posts }: Batch): void {
     const data = this.#data;
-    if (data.status.state !== "ready") this.#log.info("database works again");
-    data.status = READY;
+    // Removals are written on a disk that is almost full, too.
+    const removesOnly = posts.length > 0 && posts.every(({ message }) => message.deletes);
+    if (data.status.state !== "ready" && !removesOnly) {
+      this.#log.info("database works again");
+      data.status = READY;
+    }
     for (const post of posts) {
       const { channel, message, ref, bytes } = post;
       data.bytes -= bytes;
