@@ -144,6 +144,12 @@ test("a text that was removed does not hold up what is written while somebody re
   expect(performance.now() - begun).toBeLessThan(4000);
   expect(opened.uncleared).toBe(true);
   reader.close();
-  write(opened, orderOf(batchOf(10)));
+  const nothing = {
+    ...orderOf(batchOf(10)),
+    do: "expire",
+    expired: [],
+    limits: undefined,
+  } as const;
+  expireOnce(opened, nothing);
   expect(opened.uncleared).toBe(false);
 });
