@@ -8,7 +8,7 @@ import { Refs } from "../memory/refs.ts";
 import { RESTORED } from "../memory/shares.ts";
 import { COPY_KEPT } from "./copies.ts";
 import type { SharedFile } from "./file.ts";
-import type { ReaderData } from "./reader.ts";
+import { createReaderData, type ReaderData } from "./reader.ts";
 import { createTailsData, type TailsData } from "./tails.ts";
 import type { Contents, NameChange, NameRow, Order, Ref, Reply, Retention } from "./orders.ts";
 import { retentionAfter } from "./retention.ts";
@@ -109,13 +109,7 @@ export async function openFile(path: string, options: SqliteOptions): Promise<Sq
     ...createLocalData(contents.secret),
     tails: createTailsData(contents.forgotten),
     worker,
-    reader: {
-      path: resolve(path),
-      floors: new Map(),
-      worker: shares ? undefined : worker,
-      waiting: [],
-      reason: "",
-    },
+    reader: createReaderData(resolve(path), shares ? undefined : worker),
     gathered: newBatch(),
     writing: undefined,
     given: new Map(),

@@ -5,20 +5,32 @@ import type { Answered, Inquiry, Unreadable } from "./read.ts";
 /** Receives what was found; undefined if the file cannot be read. */
 type Then = (found: Answered | undefined) => void;
 
+/** A thread that answers in turn, once it was needed. */
+interface Thread {
+  worker: Worker | undefined;
+  readonly waiting: Then[];
+}
+
 /** Survives a reload of the code. */
 export interface ReaderData {
   readonly path: string;
   /** Channels that are forgotten up to an id, but not all in the file yet. */
   readonly floors: Map<string, number>;
-  /** The thread that answers; the one that writes if the file cannot be shared. */
-  worker: Worker | undefined;
-  /** Those who wait for an answer, in turn. */
-  readonly waiting: Then[];
+  /** A search can take long, so pages do not wait behind one. Both are the same if it is not shared. */
+  readonly pages: Thread;
+  readonly searches: Thread;
   /** Why it could not be read the last time. */
   reason: string;
 }
 
-/** Puts questions to the thread that reads the database. It answers in turn. */
+/** @param writer the thread that writes, if it has to read as well since the file cannot be shared */
+export function createReaderData(path: string, writer: Worker | undefined): ReaderData {
+  const pages: Thread = { worker: writer, waiting: [] };
+  const searches: Thread = writer === undefined ? { worker: undefined, waiting: [] } : pages;
+  return { path, floors: new Map(), pages, searches, reason: "" };
+}
+
+/** Puts questions to the threads that read the database. */
 export class Reader {
   readonly #data: ReaderData;
   readonly #log: Log;
@@ -26,46 +38,54 @@ export class Reader {
   constructor(data: ReaderData, log: Log) {
     this.#data = data;
     this.#log = log;
-    if (data.worker !== undefined) this.#listen(data.worker);
+    for (const thread of [data.pages, data.searches]) {
+      if (thread.worker !== undefined) this.#listen(thread, thread.worker);
+    }
   }
 
   ask(channel: string, inquiry: Inquiry, then: Then): void {
     const data = this.#data;
     const question = { ...inquiry, channel, floor: data.floors.get(channel) ?? 0 };
-    data.worker ??= this.#listen(new Worker(new URL("./worker.ts", import.meta.url).href));
-    data.waiting.push(then);
-    data.worker.postMessage({ do: "read", path: data.path, question } satisfies Order);
+    const thread = inquiry.ask === "search" ? data.searches : data.pages;
+    const start = () => new Worker(new URL("./worker.ts", import.meta.url).href);
+    thread.worker ??= this.#listen(thread, start());
+    thread.waiting.push(then);
+    thread.worker.postMessage({ do: "read", path: data.path, question } satisfies Order);
   }
 
-  /** The thread that writes has answered a question. */
-  receive(found: Answered | Unreadable): void {
+  /** A thread has answered a question. */
+  receive(found: Answered | Unreadable, { waiting }: Thread = this.#data.pages): void {
     const reason = "failed" in found ? found.failed : undefined;
     // The first of several: with a damaged page, some questions are answered and others are not.
     if (reason !== undefined && reason !== this.#data.reason) {
       this.#log.error("database cannot be read", { reason });
       this.#data.reason = reason;
     }
-    this.#data.waiting.shift()?.("failed" in found ? undefined : found);
+    waiting.shift()?.("failed" in found ? undefined : found);
   }
 
   /** Closes the file, unless that is up to the thread that writes. */
   async close(): Promise<void> {
-    const { worker } = this.#data;
-    if (worker === undefined) return;
-    const closed = new Promise<void>((resolve) => {
-      worker.onmessage = ({ data: reply }: MessageEvent<Reply>) => {
-        if (reply.done === "close") resolve();
-      };
-    });
-    worker.postMessage({ do: "close" } satisfies Order);
-    await closed;
-    worker.terminate();
+    const { pages, searches } = this.#data;
+    if (pages !== searches) await Promise.all([pages, searches].map(close));
   }
 
-  #listen(worker: Worker): Worker {
+  #listen(thread: Thread, worker: Worker): Worker {
     worker.onmessage = ({ data: reply }: MessageEvent<Reply>) => {
-      if (reply.done === "read") this.receive(reply.found);
+      if (reply.done === "read") this.receive(reply.found, thread);
     };
     return worker;
   }
+}
+
+async function close({ worker }: Thread): Promise<void> {
+  if (worker === undefined) return;
+  const closed = new Promise<void>((resolve) => {
+    worker.onmessage = ({ data: reply }: MessageEvent<Reply>) => {
+      if (reply.done === "close") resolve();
+    };
+  });
+  worker.postMessage({ do: "close" } satisfies Order);
+  await closed;
+  worker.terminate();
 }

@@ -195,7 +195,7 @@ export class SqliteBroker extends LocalBroker implements Broker {
 
   async close(): Promise<void> {
     // The last to close the file tidies up, and that has to be the thread that may write.
-    if (this.#data.reader.worker !== this.#data.worker) await this.#reader.close();
+    await this.#reader.close();
     await this.#writer.close();
   }
 
