@@ -1,7 +1,7 @@
 import { existsSync, renameSync, rmSync, statSync } from "node:fs";
 import { copyTo } from "../broker/sqlite/database.ts";
 import { damagesOf, isSevere } from "./check.ts";
-import { openToRead, count, type Fault, size, type Task } from "./task.ts";
+import { count, type Fault, openToRead, size, type Task } from "./task.ts";
 
 /** `shoal backup FILE`: copies the database as it is at one moment, and checks the copy. */
 export async function backUp({ path, operand: file, write }: Task): Promise<Fault | undefined> {

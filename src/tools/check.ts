@@ -6,7 +6,7 @@ import { sizeOf } from "../broker/sqlite/expire.ts";
 import { entryOf } from "../broker/sqlite/index-words.ts";
 import { retentionOf } from "../broker/sqlite/retention.ts";
 import { recount, tally } from "../broker/sqlite/tally.ts";
-import { openToRead, change, count, type Fault, isDamage, size, type Task } from "./task.ts";
+import { change, count, type Fault, isDamage, openToRead, size, type Task } from "./task.ts";
 
 /** `shoal check`: looks for faults, shows what the database holds, and what the settings delete. */
 

@@ -1,6 +1,6 @@
 import { channelOf } from "../protocol/channels.ts";
 import { REMOVED } from "../protocol/encode.ts";
-import { openToRead, type Fault, type Task } from "./task.ts";
+import { type Fault, openToRead, type Task } from "./task.ts";
 
 /** `shoal export CHANNEL`: writes what is kept of a channel, the oldest message first. */
 

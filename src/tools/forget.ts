@@ -6,7 +6,7 @@ import { type Indexed, unindexMessage } from "../broker/sqlite/index-words.ts";
 import { channelOf } from "../protocol/channels.ts";
 import { REMOVED } from "../protocol/encode.ts";
 import { keyOf } from "../protocol/text.ts";
-import { openToRead, change, count, type Fault, type Task } from "./task.ts";
+import { change, count, type Fault, openToRead, type Task } from "./task.ts";
 
 /** `shoal forget`: deletes for good what somebody said. */
 

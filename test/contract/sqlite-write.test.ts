@@ -144,12 +144,8 @@ test("a text that was removed does not hold up what is written while somebody re
   expect(performance.now() - begun).toBeLessThan(4000);
   expect(opened.uncleared).toBe(true);
   reader.close();
-  const nothing = {
-    ...orderOf(batchOf(10)),
-    do: "expire",
-    expired: [],
-    limits: undefined,
-  } as const;
-  expireOnce(opened, nothing);
+  const nothing = { expired: [], limits: undefined };
+  expireOnce(opened, { ...orderOf(batchOf(10)), do: "expire", ...nothing });
   expect(opened.uncleared).toBe(false);
+  opened.database.close();
 });
