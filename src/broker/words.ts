@@ -27,8 +27,13 @@ const PHRASE_LIMIT = 10;
 
 /** The accents of Latin, Greek and Cyrillic. The marks of other scripts make other words. */
 const ACCENTS = /[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]/g;
-/** More marks than any word has: sorting them takes quadratic time. */
-const STACKED = /(\p{M}{7})\p{M}+/gu;
+/**
+ * More marks than any word has: sorting them takes quadratic time. The sound marks of half-width kana
+ * become marks in NFKD.
+ */
+const STACKED = /([\p{M}\uff9e\uff9f]{7})[\p{M}\uff9e\uff9f]+/gu;
+/** NFKD makes four characters of one at most, but for a few that are whole phrases. */
+const EXPANDED = 4;
 /** What has no accents, and spaces between words. */
 const ASCII = /^[\x00-\x7f]*$/;
 const WORD = /[\p{L}\p{N}\p{M}]+/gu;
@@ -41,7 +46,8 @@ const RUN = new RegExp(`(${UNSPACED.source}+)`, "u");
 function folded(text: string): string {
   const lower = text.toLowerCase();
   if (ASCII.test(lower)) return lower;
-  const plain = lower.replace(STACKED, "$1").normalize("NFKD").replace(ACCENTS, "");
+  const whole = lower.replace(STACKED, "$1").normalize("NFKD");
+  const plain = whole.slice(0, EXPANDED * text.length).replace(ACCENTS, "");
   return plain.toLowerCase().normalize("NFC");
 }
 

@@ -73,3 +73,9 @@ test("whatever is typed is a search, and every word of a text finds it", () => {
 test("a long run of marks takes no long time", () => {
   expect(wordsOf(`a${"\u0301\u0316".repeat(100_000)}`)).toEqual(["a"]);
 });
+
+test("no text makes many more words, or takes much longer, than one of plain letters", () => {
+  // Sorted in quadratic time, if it were.
+  expect(wordsOf("\u0301\uff9e".repeat(1000)).join("").length).toBeLessThan(10);
+  expect(wordsOf("\ufdfa".repeat(2000)).length).toBeLessThan(2000);
+});

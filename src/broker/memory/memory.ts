@@ -1,4 +1,4 @@
-import { type Page, REMOVED } from "../../protocol/encode.ts";
+import { type Message, type Page, REMOVED } from "../../protocol/encode.ts";
 import type {
   Answer,
   Broker,
@@ -19,6 +19,9 @@ import { finds, isEmpty, searchOf } from "../words.ts";
 import { createHistoryData, History, type HistoryData } from "./history.ts";
 import { createLocalData, LocalBroker, type LocalData } from "./local.ts";
 import { hashOf } from "./refs.ts";
+
+/** Characters that one search looks at, at most: it holds up everything else meanwhile. */
+const SEARCHED = 256 * 1024;
 
 /** Everything that the memory broker knows: plain data, so that it survives a reload. */
 export interface MemoryData extends LocalData {
@@ -79,14 +82,15 @@ export class MemoryBroker extends LocalBroker implements Broker {
     answer: Answer<Found>,
   ): void {
     const wanted = searchOf(query);
-    const found = isEmpty(wanted)
-      ? []
-      : this.#messages.newest(
-          channel,
-          (message) => message.id < before && finds(wanted, message),
-          limit + 1,
-        );
-    answer({ messages: found.slice(0, limit), more: found.length > limit });
+    let characters = 0;
+    const fits = (message: Message) => {
+      if (message.id >= before || characters > SEARCHED) return false;
+      characters += message.text.length;
+      return finds(wanted, message);
+    };
+    const found = isEmpty(wanted) ? [] : this.#messages.newest(channel, fits, limit + 1);
+    const more = found.length > limit || (found.length > 0 && characters > SEARCHED);
+    answer({ messages: found.slice(0, limit), more });
   }
 
   history(channel: string, query: HistoryQuery, answer: Answer<Page | undefined>): void {
