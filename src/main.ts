@@ -1,12 +1,13 @@
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
-import { parseArgs } from "node:util";
+import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
 import { version } from "../package.json";
-import { isBadPort, readConfig } from "./config.ts";
+import { type Config, isBadPort, readConfig } from "./config.ts";
 import { envFileFault, envFiles } from "./env-files.ts";
 import { createLog } from "./log.ts";
 import { createServer, type ServerData, type ShoalServer } from "./server.ts";
 import { SETTINGS } from "./settings.ts";
 import { chat } from "./terminal/terminal.ts";
+import { type Arguments, runTool, type Tool, TOOLS } from "./tools/tools.ts";
 
 /** The commands and the signals. The environment and the arguments are read only here. */
 
@@ -28,6 +29,10 @@ const flags = Object.values(SETTINGS).map((setting) => ({
 
 function help(): string {
   const width = Math.max(...flags.map(({ flag }) => flag.length));
+  const tools = Object.entries(TOOLS).map(([name, { usage, about }]) => {
+    const command = `shoal ${name} ${usage}`.padEnd(40);
+    return `       ${command}${command.length > 40 ? `\n${" ".repeat(47)}` : ""} ${about}`;
+  });
   const lines = flags.map(({ flag, about, default: fallback }) => {
     return `  --${flag.padEnd(width)}  ${about}${fallback === "" ? "" : ` (${fallback})`}`;
   });
@@ -35,6 +40,7 @@ function help(): string {
 
 Usage: shoal [serve] [options]
        shoal chat URL [--name NAME] [--json]    talks from a terminal or a pipe
+${tools.join("\n")}
 
 ${lines.join("\n")}
   --${"help".padEnd(width)}  this text
@@ -56,14 +62,22 @@ function stop(status: 1 | 2, ...sentences: string[]): never {
   process.exit(status);
 }
 
-/** The settings among the arguments, as they would be in the environment. */
-function readArguments(args: string[]): Record<string, string> {
+/**
+ * The settings among the arguments, as they would be in the environment, and all else.
+ *
+ * @param own options beside the settings
+ */
+function readArguments(
+  args: string[],
+  own: ParseArgsOptionsConfig,
+): Arguments & { readonly variables: Record<string, string> } {
   try {
     const { values, positionals } = parseArgs({
       args,
       allowPositionals: true,
       options: {
         ...Object.fromEntries(flags.map(({ flag }) => [flag, { type: "string" as const }])),
+        ...own,
         help: { type: "boolean", short: "h" },
         version: { type: "boolean", short: "v" },
       },
@@ -76,13 +90,10 @@ function readArguments(args: string[]): Record<string, string> {
       console.log(version);
       process.exit(0);
     }
-    const [command = "serve", ...others] = positionals;
-    if (command !== "serve" || others.length > 0) {
-      stop(2, `"${positionals.join(" ")}" is not a command. See shoal --help.`);
-    }
-    const texts = values as Record<string, string>;
-    const given = flags.filter(({ flag }) => flag in texts);
-    return Object.fromEntries(given.map(({ flag, variable }) => [variable, texts[flag]!]));
+    const options = values as Arguments["options"];
+    const given = flags.filter(({ flag }) => flag in options);
+    const variables = given.map(({ flag, variable }) => [variable, options[flag]]);
+    return { operands: positionals, options, variables: Object.fromEntries(variables) };
   } catch (error) {
     return stop(2, `${(error as Error).message.split("\n")[0]} See shoal --help.`);
   }
@@ -102,13 +113,33 @@ function headOf(path: string): Uint8Array {
   return isFile(path) ? readFileSync(path).subarray(0, 1024) : new Uint8Array();
 }
 
-async function serve(args: string[]): Promise<void> {
+/** @param variables override the environment */
+function readSettings(variables: Record<string, string>): Config {
   const names = envFiles(process.env.NODE_ENV);
   const faults = names.flatMap((name) => envFileFault(name, headOf(name)) ?? []);
   if (faults.length > 0) return stop(2, ...faults);
-  const read = readConfig({ ...process.env, ...readArguments(args) }, isFile);
-  if ("faults" in read) return stop(2, ...read.faults);
-  const { config } = read;
+  const read = readConfig({ ...process.env, ...variables }, isFile);
+  return "faults" in read ? stop(2, ...read.faults) : read.config;
+}
+
+/** Works on the database and exits. */
+async function work(tool: Tool, args: string[]): Promise<never> {
+  const { variables, ...given } = readArguments(args, tool.options);
+  // Whoever reads the output may have seen enough.
+  process.stdout.on("error", () => process.exit(0));
+  const write = (text: string) =>
+    new Promise<void>((resolve) => process.stdout.write(text, () => resolve()));
+  const fault = await runTool(tool, { ...given, config: readSettings(variables), write });
+  return fault === undefined ? process.exit(0) : stop(fault.status, fault.reason);
+}
+
+async function serve(args: string[]): Promise<void> {
+  const { variables, operands } = readArguments(args, {});
+  const [command = "serve", ...others] = operands;
+  if (command !== "serve" || others.length > 0) {
+    return stop(2, `"${operands.join(" ")}" is not a command. See shoal --help.`);
+  }
+  const config = readSettings(variables);
   const log = createLog({
     level: config.logLevel,
     readable: process.stdout.isTTY,
@@ -159,10 +190,14 @@ async function serve(args: string[]): Promise<void> {
 }
 
 const args = Bun.argv.slice(2);
-if (args[0] === "chat") {
+const [name = "", ...rest] = args;
+const tool = TOOLS[name];
+if (name === "chat") {
   const { stdin, stdout, env } = process;
   const colours = !env.NO_COLOR && env.TERM !== "dumb";
-  process.exit(await chat(args.slice(1), { stdin, stdout, say, colours }));
+  process.exit(await chat(rest, { stdin, stdout, say, colours }));
+} else if (tool !== undefined) {
+  await work(tool, rest);
 } else {
   await serve(args);
 }

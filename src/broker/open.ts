@@ -29,7 +29,8 @@ export async function openBroker(
     : openSqlite(data, config.database, options);
 }
 
-function rulesOf(config: Config): BrokerRules {
+/** What the settings ask of a broker. */
+export function rulesOf(config: Config): BrokerRules {
   return {
     history: {
       limit: config.historyLimit,

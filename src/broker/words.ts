@@ -1,3 +1,4 @@
+import { REMOVED } from "../protocol/encode.ts";
 import { NAME_LIMIT } from "../protocol/limits.ts";
 import { fits, keyOf } from "../protocol/text.ts";
 
@@ -28,19 +29,44 @@ const PHRASE_LIMIT = 10;
 const ACCENTS = /[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]/g;
 /** More marks than any word has: sorting them takes quadratic time. */
 const STACKED = /(\p{M}{7})\p{M}+/gu;
-/** A run in scripts without spaces, or a word in another. */
-const RUN =
-  /([\p{scx=Hani}\p{scx=Hira}\p{scx=Kana}\p{sc=Thai}\p{sc=Laoo}\p{sc=Khmr}\p{sc=Mymr}]+)|[[\p{L}\p{N}\p{M}]--[\p{scx=Hani}\p{scx=Hira}\p{scx=Kana}\p{sc=Thai}\p{sc=Laoo}\p{sc=Khmr}\p{sc=Mymr}]]+/gv;
+/** What has no accents, and spaces between words. */
+const ASCII = /^[\x00-\x7f]*$/;
+const WORD = /[\p{L}\p{N}\p{M}]+/gu;
+/** Characters of scripts without spaces, and where such a run begins or ends. */
+const UNSPACED =
+  /[\p{scx=Hani}\p{scx=Hira}\p{scx=Kana}\p{sc=Thai}\p{sc=Laoo}\p{sc=Khmr}\p{sc=Mymr}]/u;
+const RUN = new RegExp(`(${UNSPACED.source}+)`, "u");
+
+/** A text without what makes no difference, in lower case. */
+function folded(text: string): string {
+  const lower = text.toLowerCase();
+  if (ASCII.test(lower)) return lower;
+  const plain = lower.replace(STACKED, "$1").normalize("NFKD").replace(ACCENTS, "");
+  return plain.toLowerCase().normalize("NFC");
+}
 
 /** The words of a text, in their order. */
 export function wordsOf(text: string): string[] {
-  const plain = text.replace(STACKED, "$1").normalize("NFKD").replace(ACCENTS, "");
+  return splitWords(folded(text));
+}
+
+function splitWords(plain: string): string[] {
+  if (ASCII.test(plain)) return (plain.match(/[a-z0-9]+/g) ?? []).map(cut);
   const words: string[] = [];
-  for (const [run, unspaced] of plain.toLowerCase().normalize("NFC").matchAll(RUN)) {
-    if (unspaced === undefined) words.push(run.slice(0, WORD_LIMIT));
-    else words.push(...pairsOf(unspaced));
+  for (const word of plain.match(WORD) ?? []) {
+    if (!UNSPACED.test(word)) words.push(cut(word));
+    else for (const part of word.split(RUN)) if (part !== "") words.push(...partsOf(part));
   }
   return words;
+}
+
+/** @param part of one kind of script */
+function partsOf(part: string): string[] {
+  return UNSPACED.test(part) ? pairsOf(part) : [cut(part)];
+}
+
+function cut(word: string): string {
+  return word.slice(0, WORD_LIMIT);
 }
 
 /** Each character with the next; the last stands alone, so that every character begins a word. */
@@ -67,7 +93,7 @@ export function searchOf(query: string): Search {
 function phraseOf(text: string): Phrase {
   const words = wordsOf(text);
   const last = words.at(-1) ?? "";
-  const unspaced = new RegExp(RUN).exec(last)?.[1] !== undefined;
+  const unspaced = UNSPACED.test(last);
   // What follows the last character of a run is not known, so its pair goes without it.
   const spare = unspaced && [...last].length === 1;
   if (spare && words.length > 1 && words.at(-2)!.endsWith(last)) words.pop();
@@ -103,6 +129,9 @@ function standsAt({ words, open }: Phrase, all: readonly string[], at: number): 
 
 /** Whether a message is found. `text` and `user` are JSON string literals. */
 export function finds(search: Search, { text, user }: { text: string; user: string }): boolean {
-  const said = wordsOf(JSON.parse(text) as string);
-  return text !== '""' && matches(search, said, keyOf(JSON.parse(user) as string));
+  if (text === REMOVED) return false;
+  const plain = folded(JSON.parse(text) as string);
+  // Most texts are not found, and this tells sooner.
+  const may = search.phrases.every(({ words }) => words.every((word) => plain.includes(word)));
+  return may && matches(search, splitWords(plain), keyOf(JSON.parse(user) as string));
 }

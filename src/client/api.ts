@@ -14,12 +14,25 @@ export interface ChatMessage {
   timestamp: number;
   /** Microseconds since the epoch, rising within a channel. Missing on the plain protocol. */
   id?: number;
-  /** The id before it in its channel; 0: none. Missing on the plain protocol. */
+  /**
+   * The id before it in its channel; 0: none. Removals have ids, too. In a page, those between its
+   * messages are left out. Missing on the plain protocol.
+   */
   prev?: number;
   /** On a message that this client sent: the ref that send() returned. */
   ref?: string;
   /** Whether it comes late, from the history: mostly because the connection was lost. */
   missed?: true;
+  /** Whether its author has removed it. Then its text is empty. */
+  removed?: true;
+}
+
+/** A message was removed: its text is gone. */
+export interface RemovedEvent {
+  /** The id of that message. */
+  id: number;
+  /** Its author. */
+  user: string;
 }
 
 export interface StateEvent {
@@ -61,7 +74,7 @@ export interface ChatError {
 /** The answer to identify(). `user` is the name as the server shows it. */
 export type Identified = { ok: true; user: string } | { ok: false; code: string; message: string };
 
-/** The outcome of a message. `id` is missing on the plain protocol. */
+/** The outcome of a message, or of its removal. `id` is missing on the plain protocol. */
 export type Sent = { ok: true; id?: number } | { ok: false; code: string; message: string };
 
 export interface HistoryQuery {
@@ -69,16 +82,37 @@ export interface HistoryQuery {
   before?: number;
   /** Only messages after this id: the oldest of them. Not together with `before`. */
   after?: number;
+  /** The messages on both sides of this id, and its own. Not together with the others. */
+  around?: number;
   /** Messages at most, 1 to 200; default: 50. */
   limit?: number;
 }
 
-/** Messages, oldest first. */
+/** Messages, oldest first. A page without any is the last one. */
 export interface HistoryPage {
   messages: ChatMessage[];
   /** Whether messages are missing between `after` and these. */
   gap: boolean;
   /** Whether there are more in the requested direction. */
+  more: boolean;
+  /** Of a page around an id: whether there are more before it, and after it. */
+  before?: boolean;
+  after?: boolean;
+}
+
+export interface SearchQuery {
+  /** Words, `"phrases in quotes"`, `begin*` and `from:name`; 1 to 200 UTF-16 code units. */
+  query: string;
+  /** Only messages before this id. */
+  before?: number;
+  /** Messages at most, 1 to 200; default: 50. */
+  limit?: number;
+}
+
+/** The messages that a search has found, newest first. */
+export interface SearchPage {
+  messages: ChatMessage[];
+  /** Whether there are more before these. */
   more: boolean;
 }
 
@@ -101,6 +135,8 @@ export interface ChatOptions {
 
 export interface ChatEvents {
   message: ChatMessage;
+  /** A message was removed; also for what was removed while there was no connection. */
+  removed: RemovedEvent;
   /** The first page, before any message. */
   history: HistoryPage;
   presence: PresenceEvent;
@@ -146,6 +182,15 @@ export interface Chat {
    *   text_blank and closed
    */
   send(text: string): { readonly ref: string; readonly sent: Promise<Sent> };
+  /**
+   * Removes a message that was sent in this session: its text is then gone for everybody. A removal
+   * goes out like a message, after those that still wait, and again after a lost connection.
+   *
+   * @param id the message's
+   * @returns the outcome; codes include forbidden, not_found, not_identified, unsupported (on the
+   *   plain protocol) and closed
+   */
+  remove(id: number): Promise<Sent>;
   /** Gives up the name. Messages that still wait are then rejected. */
   leave(): Promise<void>;
   /**
@@ -154,6 +199,12 @@ export interface Chat {
    * @throws Error if the query is rejected or the chat is closed
    */
   history(query: HistoryQuery): Promise<HistoryPage>;
+  /**
+   * Searches the channel's history; finds nothing on the plain protocol.
+   *
+   * @throws Error if the query is rejected or the chat is closed
+   */
+  search(query: SearchQuery): Promise<SearchPage>;
   /** Ends the chat for good. */
   close(): void;
 }

@@ -6,14 +6,18 @@ import type {
   HistoryQuery,
   Identified,
   PresenceEvent,
+  SearchPage,
+  SearchQuery,
   Sent,
   StateEvent,
 } from "./api.ts";
-import { toMessage, toPage } from "./convert.ts";
+import { toFound, toMessage, toPage } from "./convert.ts";
 import { createEvents } from "./events.ts";
 import { Inbox, type PageQuery } from "./inbox.ts";
 import { Link } from "./link.ts";
 import { Name } from "./name.ts";
+import { Outgoing } from "./outgoing.ts";
+import { answered, askPage } from "./pages.ts";
 import { type Queue, type Request, Requests } from "./requests.ts";
 import { roster } from "./roster.ts";
 import { RETRY_LATER } from "../protocol/codes.ts";
@@ -23,6 +27,12 @@ import type { HistoryFrame, MessageFields, ServerFrame } from "../protocol/outbo
 
 const CLOSED = { type: "error", code: "closed", message: "This chat is closed." } as const;
 const NO_PAGE: HistoryFrame = { type: "history", messages: [], gap: "false", more: "false" };
+/** How requests end that the plain protocol does not have. */
+const PLAIN_ANSWERS: Partial<Record<Command["type"], ServerFrame>> = {
+  history: NO_PAGE,
+  search: NO_PAGE,
+  delete: { type: "error", code: "unsupported", message: "This server cannot remove messages." },
+};
 
 /** One person's place in one channel: passes on what the server sends, and what the user asks. */
 export class Client implements Chat {
@@ -38,13 +48,9 @@ export class Client implements Chat {
   readonly #names: Queue;
   readonly #pages: Queue;
   readonly #messages: Queue;
+  readonly #outgoing: Outgoing;
   readonly #name: Name;
   #present: PresenceEvent | undefined;
-  /** The refs of own messages that were acknowledged before they arrived, by their ids. */
-  readonly #acknowledged = new Map<number, string>();
-  readonly #refs = Math.random().toString(36).slice(2);
-  #refCount = 0;
-
   constructor(url: URL, options: ChatOptions) {
     const { random = Math.random, webSocket = WebSocket, name } = options;
     const emit = this.#emit;
@@ -54,6 +60,7 @@ export class Client implements Chat {
     this.#names = this.#requests.queue();
     this.#pages = this.#requests.queue();
     this.#messages = this.#requests.queue();
+    this.#outgoing = new Outgoing(this.#messages);
     this.#name = new Name(this.#names, emit, this.#unasked);
     this.#name.session = options.session;
     this.#inbox = new Inbox({
@@ -97,18 +104,12 @@ export class Client implements Chat {
   }
 
   send(text: string): { ref: string; sent: Promise<Sent> } {
-    const ref = `${this.#refs}-${this.#refCount++}`;
-    const sent = new Promise<Sent>((resolve) => {
-      this.#messages.ask({ type: "message", text, ref }, (answer) => {
-        if (answer.type === "ack") resolve({ ok: true, id: answer.id });
-        else if (answer.type !== "error") resolve({ ok: true });
-        else {
-          resolve({ ok: false, code: answer.code, message: answer.message });
-          this.#unasked({ ...answer, ref });
-        }
-      });
-    });
-    return { ref, sent };
+    const ref = this.#outgoing.newRef();
+    return { ref, sent: this.#outgoing.post({ type: "message", text, ref }, this.#unasked) };
+  }
+
+  remove(id: number): Promise<Sent> {
+    return this.#outgoing.post({ type: "delete", id, ref: this.#outgoing.newRef() });
   }
 
   leave(): Promise<void> {
@@ -123,14 +124,14 @@ export class Client implements Chat {
     });
   }
 
-  history(query: HistoryQuery): Promise<HistoryPage> {
-    if (this.plain) return Promise.resolve(toPage(NO_PAGE));
-    return new Promise((resolve, reject) => {
-      this.#pages.ask({ type: "history", ...query }, (answer) => {
-        if (answer.type === "history") resolve(toPage(answer));
-        else reject(new Error(answer.type === "error" ? answer.message : answer.type));
-      });
-    });
+  async history(query: HistoryQuery): Promise<HistoryPage> {
+    const page = await answered((settle) => askPage(this.#pages.ask, query, settle));
+    return toPage(page as HistoryFrame);
+  }
+
+  async search(query: SearchQuery): Promise<SearchPage> {
+    const frame = { type: "search", ...query } as const;
+    return toFound(await answered((settle) => this.#pages.ask(frame, settle)));
   }
 
   close(): void {
@@ -153,14 +154,16 @@ export class Client implements Chat {
 
   /** Asks for a page of history, before everything that the user asked for. */
   readonly #askPage = (query: PageQuery, then: (page?: HistoryFrame) => void): void => {
-    this.#pages.askFirst({ type: "history", ...query }, (answer) => {
+    askPage(this.#pages.askFirst, query, (answer) => {
       if (answer.type === "history") return then(answer);
       this.#unasked(answer);
       then();
     });
   };
 
-  readonly #send = (request: Request): void => {
+  readonly #send = (request: Request, queue: Queue): void => {
+    const answer = this.plain ? PLAIN_ANSWERS[request.frame.type] : undefined;
+    if (answer !== undefined) return queue.answer(answer);
     request.as = this.user;
     this.#write(request.frame);
   };
@@ -186,9 +189,7 @@ export class Client implements Chat {
       case "message":
         return this.#inbox.message(frame);
       case "ack":
-        if (this.#messages.pending?.frame.ref !== frame.ref) return;
-        if (frame.id > this.last) this.#acknowledged.set(frame.id, frame.ref);
-        return this.#messages.answer(frame);
+        return this.#outgoing.acknowledge(frame, this.last);
       case "error":
         return this.#rejected(frame);
       case "presence":
@@ -212,8 +213,7 @@ export class Client implements Chat {
     if (limits !== undefined) this.#emit("limits", limits);
     if (this.user !== undefined) this.#name.reclaim();
     this.#inbox.enter(last);
-    if (this.plain) while (this.#pages.waiting.length > 0) this.#pages.settle(NO_PAGE);
-    else if (this.#presence) this.#pages.askFirst({ type: "presence" }, this.#unasked);
+    if (this.#presence && !this.plain) this.#pages.askFirst({ type: "presence" }, this.#unasked);
     this.#requests.pump();
   }
 
@@ -242,14 +242,13 @@ export class Client implements Chat {
   };
 
   readonly #deliver = (fields: MessageFields, missed: boolean): void => {
-    const [first] = this.#messages.waiting;
-    const own = first?.as === fields.user && first?.frame.text === fields.text;
-    const { id = 0 } = fields;
-    const known = this.#acknowledged.get(id);
-    const message = toMessage(fields, known ?? (own ? first.frame.ref : undefined));
-    this.#acknowledged.delete(id);
+    const ref = this.#outgoing.refOf(fields);
+    const { deletes, user } = fields;
+    if (deletes !== undefined) return this.#emit("removed", { id: deletes, user });
+    const message = toMessage(fields, ref);
     this.#emit("message", missed ? { ...message, missed } : message);
-    if (this.plain && own && this.#messages.sent) {
+    // On the plain protocol, a message that comes back is its own ack.
+    if (this.plain && ref !== undefined && this.#messages.pending?.frame.ref === ref) {
       this.#messages.answer({ type: "message", ...fields });
     }
   };

@@ -31,7 +31,7 @@ type Timer = ReturnType<typeof setTimeout> | undefined;
 export class Requests {
   readonly #queues: Queue[] = [];
   readonly #ready: () => readonly Queue[];
-  readonly #write: (request: Request) => void;
+  readonly #write: (request: Request, queue: Queue) => void;
   readonly #random: () => number;
   #pace = paceOf(PLAIN_LIMITS);
   /** Code points in a message. */
@@ -49,7 +49,7 @@ export class Requests {
    */
   constructor(
     ready: () => readonly Queue[],
-    write: (request: Request) => void,
+    write: (request: Request, queue: Queue) => void,
     random: () => number,
   ) {
     this.#ready = ready;
@@ -87,7 +87,7 @@ export class Requests {
       }
       this.#fullAt = take(this.#pace, this.#fullAt, now);
       queue.sent = true;
-      this.#write(request);
+      this.#write(request, queue);
     }
   };
 
@@ -131,18 +131,18 @@ export class Queue {
   }
 
   /** Asks for the user: once, over as many connections as it takes. */
-  ask(frame: Command, settle: Settle): void {
+  readonly ask = (frame: Command, settle: Settle): void => {
     const { closed, pump } = this.#requests;
     if (closed !== undefined) return settle(closed);
     this.waiting.push({ frame, settle, renewed: false });
     pump();
-  }
+  };
 
   /** Asks for the client itself, before what was not sent yet, and on this connection only. */
-  askFirst(frame: Command, settle: Settle): void {
+  readonly askFirst = (frame: Command, settle: Settle): void => {
     this.waiting.splice(this.sent ? 1 : 0, 0, { frame, settle, renewed: true });
     this.#requests.pump();
-  }
+  };
 
   /** The first request is answered for good. */
   answer(answer: ServerFrame): void {

@@ -1,4 +1,4 @@
-import { type Rate, rate, spend } from "../protocol/bucket.ts";
+import { type Rate, rate, spend, take } from "../protocol/bucket.ts";
 import { PAGE_BYTES } from "../protocol/encode.ts";
 import { STEP } from "./flow.ts";
 import type { Peer } from "./peer.ts";
@@ -19,6 +19,13 @@ const ALL = rate(32 * MIB, 32 * MIB);
  */
 const UNREAD = PAGE_BYTES + 2 * STEP;
 
+/**
+ * A search costs time, whatever it finds: some milliseconds, and more if somebody has prepared a channel
+ * for it. So there are so many a second and at once, and each counts as these bytes.
+ */
+const SEARCHES = rate(16, 32);
+const SEARCH = MIB / 2;
+
 /** What a roster is taken to cost, by how many listen: bytes. */
 const ROSTER = { base: 64, each: 40, max: 32 * 1024 };
 
@@ -31,6 +38,7 @@ export class Allowance {
   readonly #each: Rate;
   readonly #all: Rate;
   #fullAt = 0;
+  #searchesFullAt = 0;
 
   /** @param limited whether there is a limit at all */
   constructor(limited: boolean, clock: () => number) {
@@ -48,6 +56,18 @@ export class Allowance {
     // Those who asked for much leave as much again to those who did not.
     const reserve = peer.answersFullAt <= now ? this.#all.room : 0;
     return spend(this.#all, this.#fullAt - reserve, now, 0) !== -1;
+  }
+
+  /** Whether a peer may search now; if so, that is charged. */
+  search(peer: Peer): boolean {
+    if (!this.allows(peer)) return false;
+    const now = this.#clock();
+    const reserve = peer.answersFullAt <= now ? SEARCHES.room : 0;
+    const limited = this.#each.cost > 0;
+    if (limited && take(SEARCHES, this.#searchesFullAt - reserve, now) === -1) return false;
+    this.#searchesFullAt = Math.max(this.#searchesFullAt, now) + SEARCHES.cost;
+    this.charge(peer, SEARCH);
+    return true;
   }
 
   charge(peer: Peer, bytes: number): void {

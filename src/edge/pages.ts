@@ -51,6 +51,6 @@ export class Pages {
   }
 }
 
-function keyOf({ id }: Channel, { after, before, limit }: HistoryQuery): string {
-  return `${after} ${before} ${limit} ${id}`;
+function keyOf({ id }: Channel, { after, before, around, limit }: HistoryQuery): string {
+  return `${after} ${before} ${around} ${limit} ${id}`;
 }

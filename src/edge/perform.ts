@@ -152,9 +152,10 @@ export class Performer {
 
   #history(peer: Peer, query: HistoryQuery): void {
     const { channel } = peer;
-    const known = this.#mayAsk(peer) ? this.#pages.get(channel, query) : undefined;
+    const allowed = !peer.paging && this.#parts.allowance.allows(peer);
+    const known = allowed ? this.#pages.get(channel, query) : undefined;
     if (known !== undefined) return this.#answerPage(peer, known);
-    this.#ask(peer, (answer) =>
+    this.#ask(peer, allowed, (answer) =>
       this.#parts.broker.history(channel.id, query, (page) =>
         answer(() => {
           if (page === undefined) return undefined;
@@ -167,22 +168,22 @@ export class Performer {
   }
 
   #search(peer: Peer, query: SearchQuery): void {
-    this.#ask(peer, (answer) =>
+    const allowed = !peer.paging && this.#parts.allowance.search(peer);
+    this.#ask(peer, allowed, (answer) =>
       this.#parts.broker.search(peer.channel.id, query, (found) =>
         answer(() => found && searchFrame(found.messages, found.more)),
       ),
     );
   }
 
-  /** Whether a peer may ask something now: one question at a time, within its allowance. */
-  #mayAsk(peer: Peer): boolean {
-    return !peer.paging && this.#parts.allowance.allows(peer);
-  }
-
   /** Puts a question to the broker whose answer is a page. @param put gets what makes the frame */
-  #ask(peer: Peer, put: (answer: (frame: () => string | undefined) => void) => void): void {
+  #ask(
+    peer: Peer,
+    allowed: boolean,
+    put: (answer: (frame: () => string | undefined) => void) => void,
+  ): void {
     const { node, turns } = this.#parts;
-    if (!this.#mayAsk(peer)) return node.tell(peer, errorFrame("busy"));
+    if (!allowed) return node.tell(peer, errorFrame("busy"));
     peer.paging = true;
     put((frame) => {
       peer.paging = false;

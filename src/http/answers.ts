@@ -31,6 +31,8 @@ export function sentence(
     headers: {
       "Content-Type": "text/plain; charset=utf-8",
       "Cache-Control": "no-store",
+      // Otherwise one turn of the event loop answers all that somebody has pipelined.
+      Connection: "close",
       "X-Content-Type-Options": "nosniff",
       ...headers,
     },
@@ -96,7 +98,7 @@ export function upgradeRequired(request: Request, url: URL): Response {
   const address = `${scheme}://${url.host}${url.pathname}`;
   return sentence(426, `This is a chat channel. Connect a WebSocket client to ${address}`, {
     Upgrade: "websocket",
-    Connection: "Upgrade",
+    Connection: "Upgrade, close",
   });
 }
 

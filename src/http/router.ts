@@ -76,6 +76,7 @@ function lasting(body: Blob | string, type: string): Response {
     headers: {
       "Content-Type": type,
       "Cache-Control": "public, max-age=86400",
+      Connection: "close",
       "X-Content-Type-Options": "nosniff",
     },
   });

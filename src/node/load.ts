@@ -12,6 +12,8 @@ import type { Connection } from "./state.ts";
 
 /** A send costs the kernel about as much as copying this many bytes. */
 const SEND = 1000;
+/** Reading, checking and keeping a message costs as much as so many deliveries. */
+const ITSELF = 4;
 /** What a connection asked for fades over about this time. It is noted only while there is a queue. */
 const WINDOW = 1000;
 /** While no more than this waits to be delivered, a connection may take all of the machine. */
@@ -19,14 +21,14 @@ const FREE = 30;
 /** Each time this much more waits, the share of the machine that a connection may take halves. */
 const HALVING = 8;
 /** Bytes that the machine delivers per millisecond: the first guess, and the bounds of all others. */
-const SPEED = { start: 1e6, min: 1e5, max: 1e8 };
+const SPEED = { start: 5e5, min: 1e5, max: 1e8 };
 /** How often {@link Load.tick} is called. */
 const TICK = 100;
 /** By how late it is: beyond `much`, the machine is slower than was thought; below `some`, faster. */
-const LATE = { some: 20, much: 40 };
+const LATE = { some: 25, much: 50 };
 /** By what the speed changes then: at least, and always. */
-const SLOWER = 0.5;
-const FASTER = 1.03;
+const SLOWER = 0.6;
+const FASTER = 1.04;
 
 export class Load {
   #speed = SPEED.start;
@@ -44,7 +46,7 @@ export class Load {
   admits(connection: Connection, listeners: number, bytes: number, now: number): boolean {
     // Within a turn that takes too long, nothing more is taken for delivered.
     now = Math.min(now, this.#tickedAt + TICK + LATE.much);
-    const takes = (listeners * (SEND + bytes)) / this.#speed;
+    const takes = ((listeners + ITSELF) * (SEND + bytes)) / this.#speed;
     const ahead = Math.max(this.#doneAt - now, 0);
     const then = ahead + takes;
     // One message is always admitted, however long it takes.

@@ -8,6 +8,8 @@ export const GATHER = 250;
  * that a channel at the border does not flicker.
  */
 export const NAMES_AGAIN = 900;
+/** With more changes in one frame, times those who are told, the count has to do until it is calmer. */
+export const MAX_CHANGES = 100_000;
 
 /** What those who watch a channel know of it, and what they are told next. */
 interface Watch<L> {
@@ -28,6 +30,8 @@ interface Watch<L> {
   named: number;
   toldCount: number;
   toldNames: boolean;
+  /** Whether there were too many changes at once the last time. */
+  stormy: boolean;
 }
 
 /** Plain data, so that it survives a reload of the code. */
@@ -55,6 +59,7 @@ function newWatch<L>(channel: string): Watch<L> {
     named: 0,
     toldCount: 0,
     toldNames: true,
+    stormy: false,
   };
 }
 
@@ -120,12 +125,13 @@ export class Presence<L> {
 
   /** Tells everybody what they do not know, and gets the roster if somebody needs it. */
   #update(watch: Watch<L>): void {
-    const needed = becomesNamed(watch) || (watch.asking.size > 0 && !knownCountIsEnough(watch));
+    const again = becomesNamed(watch);
+    const needed = again || (watch.asking.size > 0 && !knownCountIsEnough(watch));
     if (!needed) {
       this.#publishChanges(watch);
       if (!watch.toldNames) watch.frame = rosterFrame(watch.count);
     }
-    if (!needed || watch.frame !== undefined) return this.#answer(watch);
+    if (!needed || (!again && watch.frame !== undefined)) return this.#answer(watch);
     watch.fetching = true;
     this.#effects.roster(watch.channel, (roster) => {
       watch.fetching = false;
@@ -136,7 +142,9 @@ export class Presence<L> {
   #publishChanges(watch: Watch<L>): void {
     const { channel, count, joined, left } = watch;
     const changed = watch.toldCount !== count;
-    if (watch.toldNames && watch.named <= MAX_ROSTER) {
+    const few = watch.named <= MAX_ROSTER;
+    watch.stormy = few && isStormy(watch);
+    if (watch.toldNames && few && !watch.stormy) {
       if (changed || joined.size > 0 || left.size > 0) {
         this.#effects.publish(channel, presenceFrame(count, [...joined], [...left]));
       }
@@ -147,7 +155,8 @@ export class Presence<L> {
     watch.toldCount = count;
     joined.clear();
     left.clear();
-    watch.since = undefined;
+    // After a storm, the names are told again as soon as nothing changes.
+    watch.since = watch.stormy ? 0 : undefined;
   }
 
   /** The roster holds every change so far, and none after. */
@@ -183,8 +192,13 @@ export class Presence<L> {
   }
 }
 
-function becomesNamed<L>({ toldNames, named }: Watch<L>): boolean {
-  return !toldNames && named <= NAMES_AGAIN;
+function becomesNamed<L>(watch: Watch<L>): boolean {
+  const { toldNames, named, stormy } = watch;
+  return !toldNames && named <= (stormy ? MAX_ROSTER : NAMES_AGAIN) && !isStormy(watch);
+}
+
+function isStormy<L>({ joined, left, watchers }: Watch<L>): boolean {
+  return (joined.size + left.size) * watchers.size > MAX_CHANGES;
 }
 
 /** Whether those who ask get the count alone, which is known as long as somebody watches. */

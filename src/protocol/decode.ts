@@ -42,7 +42,7 @@ function checks(schemas: Record<string, TObject>): Checks {
  * frame is valid UTF-8.
  */
 const CANONICAL = /^\{"type":"message","text":"[^"\\\u0000-\u001f]*"\}$/;
-const LITERAL_AT = '{"type":"message","text":'.length;
+const TEXT_AT = '{"type":"message","text":"'.length;
 
 /**
  * The command in a client's frame, or why there is none.
@@ -52,7 +52,8 @@ const LITERAL_AT = '{"type":"message","text":'.length;
  */
 export function decode(raw: string | Uint8Array, v1: boolean): Decoded {
   if (typeof raw !== "string") return BINARY_FRAME;
-  if (CANONICAL.test(raw)) return raw.slice(LITERAL_AT, -1);
+  // Put together anew, since a slice alone would keep the whole frame in memory.
+  if (CANONICAL.test(raw)) return `"${raw.slice(TEXT_AT, -2)}"`;
   let value: unknown;
   try {
     value = JSON.parse(raw);

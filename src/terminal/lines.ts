@@ -54,12 +54,17 @@ export function colourOf(name: string): number {
   return COLOURS[hashOf(name) % COLOURS.length]!;
 }
 
+export function dim(text: string): string {
+  return `\x1b[2m${text}\x1b[22m`;
+}
+
 /** For a terminal: the local time, the name and the text, with its further lines indented. */
-export function screenLine({ text, user, timestamp }: ChatMessage, colours: boolean): string {
+export function screenLine(message: ChatMessage, colours: boolean): string {
+  const { text, user, timestamp, removed } = message;
   const time = new Date(timestamp * 1000).toTimeString().slice(0, 5);
   const name = label(user);
   const lines = text.split(/\r\n|[\r\n\u2028\u2029]/).map(clean);
-  const shown = lines.join(`\n${" ".repeat(time.length + 1)}`);
+  const shown = removed ? "(deleted)" : lines.join(`\n${" ".repeat(time.length + 1)}`);
   if (!colours) return `${time} ${name}: ${shown}`;
-  return `\x1b[2m${time}\x1b[22m \x1b[38;5;${colourOf(name)}m${name}\x1b[39m: ${shown}`;
+  return `${dim(time)} \x1b[38;5;${colourOf(name)}m${name}\x1b[39m: ${removed ? dim(shown) : shown}`;
 }

@@ -67,7 +67,11 @@ class Pipe {
     const chat = this.#chat;
     const write = (line: string) => void output.write(`${line}\n`);
     output.on("error", () => this.#ended.resolve(this.#status));
-    chat.on("message", (message) => write(json ? jsonLine("message", message) : pipeLine(message)));
+    chat.on("message", (message) => {
+      if (json) write(jsonLine("message", message));
+      else if (!message.removed) write(pipeLine(message));
+    });
+    chat.on("removed", (removed) => json && write(jsonLine("removed", removed)));
     chat.on("gap", (gap) => {
       if (json) write(jsonLine("gap", gap));
       else say("Messages are missing here.");

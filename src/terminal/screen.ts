@@ -8,8 +8,9 @@ import {
   type StateEvent,
 } from "../client/client.ts";
 import type { Key } from "./editor.ts";
-import { clean, screenLine } from "./lines.ts";
+import { clean, dim, screenLine } from "./lines.ts";
 import { Prompt } from "./prompt.ts";
+import { QUERY_LIMIT } from "../protocol/limits.ts";
 
 export interface ScreenOptions {
   readonly url: URL;
@@ -19,14 +20,18 @@ export interface ScreenOptions {
   readonly output: WriteStream;
 }
 
-const HELP = `/name NAME  take a name, or change it
-/leave      give your name up
-/who        show who is here
-/quit       leave the channel
-//text      send a message that starts with a slash`;
+const HELP = `/name NAME     take a name, or change it
+/leave         give your name up
+/who           show who is here
+/search WORDS  find words, "phrases", begin* or from:NAME
+/delete        delete your last message
+/quit          leave the channel
+//text         send a message that starts with a slash`;
 
 const NAMELESS = "Take a name to talk: /name NAME";
 
+/** Messages that a search shows. */
+const HITS = 20;
 /** Milliseconds that unacknowledged messages get after /quit. */
 const FAREWELL = 2000;
 
@@ -44,7 +49,11 @@ class Screen {
   readonly #chat: Chat;
   readonly #prompt: Prompt;
   readonly #quit = Promise.withResolvers<void>();
-  readonly #sending = new Set<Promise<void>>();
+  /** The messages and removals that are not acknowledged yet. */
+  readonly #pending = new Set<Promise<void>>();
+  /** What was said in this run and not deleted, and the ids of what is being deleted. */
+  readonly #said: { readonly id: number; readonly text: string }[] = [];
+  readonly #deleting = new Set<number>();
   #present: PresenceEvent | undefined;
   /** The day of the last message. */
   #day = "";
@@ -79,9 +88,9 @@ class Screen {
   }
 
   async #end(): Promise<number> {
-    await Promise.race([Promise.all(this.#sending), Bun.sleep(FAREWELL)]);
-    const unsent = this.#sending.size;
-    if (unsent > 0) this.#note(`Not sent: ${unsent} ${unsent === 1 ? "message" : "messages"}`);
+    await Promise.race([Promise.all(this.#pending), Bun.sleep(FAREWELL)]);
+    const unsent = this.#pending.size;
+    if (unsent > 0) this.#note(`Not confirmed by the server: ${counted(unsent, "message")}`);
     this.#chat.close();
     return unsent > 0 ? 1 : 0;
   }
@@ -91,6 +100,9 @@ class Screen {
     const note = (sentence: string) => this.#note(sentence);
     chat.on("history", ({ messages }) => messages.forEach((message) => this.#onMessage(message)));
     chat.on("message", (message) => this.#onMessage(message));
+    chat.on("removed", ({ id, user }) => {
+      if (!this.#deleting.delete(id)) note(`${user} deleted a message.`);
+    });
     chat.on("gap", () => note("- messages are missing here -"));
     chat.on("state", (event) => this.#onState(event));
     chat.on("presence", (event) => {
@@ -107,7 +119,7 @@ class Screen {
 
   #note(sentence: string): void {
     const lines = sentence.split("\n").map(clean).join("\n");
-    this.#prompt.print(this.#options.colours ? `\x1b[2m${lines}\x1b[22m` : lines);
+    this.#prompt.print(this.#options.colours ? dim(lines) : lines);
   }
 
   #onMessage(message: ChatMessage): void {
@@ -142,9 +154,9 @@ class Screen {
   };
 
   #enter(text: string): void {
-    if (text.startsWith("//")) this.#send(text.slice(1));
+    if (text.startsWith("//")) this.#await(this.#send(text.slice(1)));
     else if (text.startsWith("/")) this.#command(text);
-    else if (text.trim() !== "") this.#send(text);
+    else if (text.trim() !== "") this.#await(this.#send(text));
   }
 
   #command(text: string): void {
@@ -156,6 +168,10 @@ class Screen {
         return void this.#chat.leave();
       case "/who":
         return this.#who();
+      case "/search":
+        return void this.#search(rest.join(" ").trim());
+      case "/delete":
+        return this.#await(this.#delete());
       case "/quit":
         return this.#quit.resolve();
       case "/help":
@@ -165,15 +181,50 @@ class Screen {
     }
   }
 
-  #send(text: string): void {
+  async #send(text: string): Promise<void> {
     if (this.#chat.state !== "open") this.#note(`Waiting to send: ${text}`);
-    const sent = this.#chat.send(text).sent.then((outcome) => {
-      this.#sending.delete(sent);
-      if (outcome.ok || outcome.code === "closed") return;
-      const why = outcome.code === "not_identified" ? NAMELESS : outcome.message;
-      this.#note(`Not sent: ${text}\n${why}`);
-    });
-    this.#sending.add(sent);
+    const outcome = await this.#chat.send(text).sent;
+    if (outcome.ok) return void this.#said.push({ id: outcome.id ?? 0, text });
+    const why = outcome.code === "not_identified" ? NAMELESS : outcome.message;
+    if (outcome.code !== "closed") this.#note(`Not sent: ${text}\n${why}`);
+  }
+
+  /** Deletes the last message, which may still be on its way. */
+  async #delete(): Promise<void> {
+    await Promise.all(this.#pending);
+    const last = this.#said.pop();
+    if (last === undefined) return this.#note("You have sent no message that could be deleted.");
+    const { id, text } = last;
+    if (this.#chat.state !== "open") this.#note(`Waiting to delete: ${text}`);
+    this.#deleting.add(id);
+    const outcome = await this.#chat.remove(id);
+    if (outcome.ok) return this.#note(`Deleted: ${text}`);
+    this.#deleting.delete(id);
+    if (outcome.code !== "closed") this.#note(`Not deleted: ${text}\n${outcome.message}`);
+  }
+
+  /** Lets a message or removal finish before the end. */
+  #await(work: Promise<void>): void {
+    const pending = work.finally(() => this.#pending.delete(pending));
+    this.#pending.add(pending);
+  }
+
+  async #search(query: string): Promise<void> {
+    if (query === "") return this.#note("Which words? /search WORDS");
+    if (this.#chat.plain) return this.#note("This server has no search.");
+    if (query.length > QUERY_LIMIT) {
+      return this.#note(`A search can have ${QUERY_LIMIT} characters at most.`);
+    }
+    try {
+      const { messages, more } = await this.#chat.search({ query, limit: HITS });
+      if (messages.length === 0) return this.#note(`Nothing was found for: ${query}`);
+      this.#note(`Search: ${query}`);
+      for (const message of messages.toReversed()) this.#onMessage(message);
+      const found = counted(messages.length, "message");
+      this.#note(more ? `These are the newest ${found}. There are more.` : `Found ${found}.`);
+    } catch (error) {
+      if (this.#chat.state !== "closed") this.#note((error as Error).message);
+    }
   }
 
   async #identify(wanted: string): Promise<void> {
@@ -187,6 +238,11 @@ class Screen {
     const { count, names } = this.#present;
     const people =
       names === undefined ? "too many to list" : names.join(", ") || "nobody with a name";
-    this.#note(`${people} (${count} ${count === 1 ? "connection" : "connections"})`);
+    this.#note(`${people} (${counted(count, "connection")})`);
   }
+}
+
+/** Like "1 message", "2 messages". */
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }

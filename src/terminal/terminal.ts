@@ -19,7 +19,7 @@ line is sent as a message, and each message is written as a line, TIME NAME: TEX
   2026-11-24T16:51:07Z ann: Anything biting?
 
 The first ": " ends the name. A name that has a colon or starts with a quotation mark is in quotes, as
-in JSON, with U+FF1A for the colon. For exact names and texts, use --json.
+in JSON, with U+FF1A for the colon. For exact names and texts, and for deletions, use --json.
 
   echo "deploy done" | shoal chat ws://localhost:6060/fishing --name ci
 

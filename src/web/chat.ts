@@ -8,10 +8,12 @@ import { Identity } from "./identity.ts";
 import { List } from "./list.ts";
 import { createLive } from "./live.ts";
 import { bindMenu } from "./menu.ts";
-import { Older } from "./older.ts";
 import { createOutbox, type Outbox } from "./outbox.ts";
+import { Pages } from "./pages.ts";
 import { createPeople } from "./people.ts";
 import { mentions } from "./pieces.ts";
+import { Removals } from "./removals.ts";
+import { Search } from "./search.ts";
 import { createStatus } from "./status.ts";
 import { store } from "./store.ts";
 import { createUnread, firstNew, type Unread } from "./unread.ts";
@@ -34,7 +36,9 @@ class ChatPage {
   readonly #alerts: Alerts;
   readonly #unread: Unread;
   readonly #list: List;
-  readonly #older: Older;
+  readonly #pages: Pages;
+  readonly #removals: Removals;
+  readonly #search: Search;
   readonly #outbox: Outbox;
   readonly #composer: Composer;
   readonly #identity: Identity;
@@ -50,15 +54,20 @@ class ChatPage {
     const session = store.identity(channel)?.session;
     const chat = connect(socketUrl(location), { presence: true, history: PAGE.default, session });
     this.#chat = chat;
-    this.#list = this.#makeList();
-    this.#older = new Older(chat, (entries) => {
-      this.#list.add(entries);
+    this.#pages = new Pages(chat, (entries, to) => {
+      this.#list.add(entries, to);
       this.#showMark();
     });
+    this.#removals = new Removals(chat, (reason) => {
+      this.#list.refresh();
+      if (reason !== undefined) this.#live.say(reason);
+    });
+    this.#list = this.#makeList();
+    this.#search = new Search({ search: (query) => chat.search(query), goTo: this.#goTo });
     this.#outbox = createOutbox(
       chat,
       () => this.#identity.user,
-      (id) => this.#list.entries.some((entry) => entry.id === id),
+      (id) => this.#pages.present.entries.some((entry) => entry.id === id),
       () => this.#list.setOutgoing(this.#outbox.outgoing),
     );
     this.#composer = this.#makeComposer();
@@ -84,22 +93,24 @@ class ChatPage {
     // A tab that crashed did not say that it closed.
     window.addEventListener("focus", () => void this.#identity.lookAgain());
     window.addEventListener("beforeunload", (event) => {
-      if (this.#outbox.outgoing.some(({ state }) => state !== "sent")) event.preventDefault();
+      const unsent = this.#removals.unsent && this.#chat.state !== "open";
+      const waits = this.#outbox.outgoing.some(({ state }) => state !== "sent");
+      if (unsent || waits) event.preventDefault();
     });
     this.#resumed = this.#identity.resume();
   }
 
   #makeList(): List {
-    return new List({
-      older: () => void this.#older.load(this.#list.entries),
-      hasOlder: () => this.#older.available,
-      beginning: () => this.#older.words(this.#list.entries[0], this.#outbox.outgoing.length > 0),
+    return new List(this.#pages, {
       retry: (outgoing) => this.#outbox.retry(outgoing),
       edit: (outgoing) => {
         this.#outbox.discard(outgoing);
         this.#composer.edit(outgoing.text);
       },
       discard: (outgoing) => this.#outbox.discard(outgoing),
+      fateOf: ({ id }) => (id === undefined ? undefined : this.#removals.of(id)),
+      remove: (id) => this.#removals.begin(id),
+      undo: () => this.#removals.undo(),
       caughtUp: () => this.#look(),
     });
   }
@@ -124,12 +135,18 @@ class ChatPage {
     const status = createStatus(this.#live.say);
     const people = createPeople();
     chat.on("history", (page) => {
-      this.#older.begin(page);
+      this.#pages.begin(page);
       this.#look();
     });
     chat.on("message", (message) => this.#onMessage(message));
-    chat.on("gap", ({ after, next }) => {
-      if (next === undefined) this.#list.setGapAfter(after);
+    chat.on("removed", ({ id }) => {
+      this.#pages.erase(id);
+      this.#search.remove(id);
+      this.#live.forget();
+    });
+    chat.on("gap", () => {
+      this.#pages.gap = true;
+      this.#list.refresh();
     });
     chat.on("presence", ({ count, names }) => people.set(count, names));
     chat.on("state", (event) => {
@@ -148,7 +165,7 @@ class ChatPage {
     const own = message.ref !== undefined || message.user === user;
     const watched = this.#list.following && !document.hidden;
     this.#outbox.seen(entry, message.ref);
-    this.#list.add([entry]);
+    this.#pages.arrived(entry);
     const { after } = this.#unread;
     this.#unread.arrived(entry, { own, watched, missed: message.missed === true });
     if (this.#unread.after !== after) this.#showMark();
@@ -158,17 +175,27 @@ class ChatPage {
     this.#alerts.arrived(entry, mentions(entry.text, user));
   }
 
+  /** Goes to a message that a search has found. @returns whether it is still there */
+  readonly #goTo = async (id: number): Promise<boolean> => {
+    const { shown } = this.#pages;
+    const entry = await this.#pages.goTo(id);
+    if (entry === undefined) return false;
+    this.#search.leave();
+    this.#list.goTo(entry, shown !== this.#pages.shown);
+    return true;
+  };
+
   /** What is in view is not new the next time. */
   #look(): void {
     if (document.hidden || !this.#list.following) return;
-    this.#unread.look(this.#list.entries.at(-1)?.id ?? 0);
+    this.#unread.look(this.#pages.present.entries.at(-1)?.id ?? 0);
     this.#saveSeen();
   }
 
   #showMark(): void {
-    const { entries } = this.#list;
+    const { entries, older } = this.#pages.present;
     const { after } = this.#unread;
-    const mark = firstNew(entries, after, this.#older.more);
+    const mark = firstNew(entries, after, older);
     const first = entries[0]?.id ?? 0;
     this.#list.setFresh(mark, mark === undefined && first > (after ?? Infinity));
   }

@@ -2,13 +2,19 @@ import type { ChatMessage } from "../client/client.ts";
 
 /** A message of a channel as the page keeps it. */
 export interface Entry {
-  readonly text: string;
+  text: string;
   readonly user: string;
   /** Milliseconds since the epoch. */
   readonly time: number;
   readonly id?: number | undefined;
   /** The id before it in its channel; 0: none. */
   readonly prev?: number | undefined;
+  /** Whether this page sent it. */
+  readonly own?: boolean;
+  /** Whether messages are missing before it. */
+  gap?: boolean;
+  /** Whether its text was removed. */
+  removed?: boolean;
 }
 
 /** One of your own messages, on its way. */
@@ -23,9 +29,19 @@ export interface Outgoing extends Entry {
   readonly mustEdit?: boolean;
 }
 
-export function entryOf({ text, user, timestamp, id, prev }: ChatMessage): Entry {
+export function entryOf(message: ChatMessage): Entry {
+  const { text, user, timestamp, id, prev, ref, removed = false } = message;
   const time = id === undefined ? timestamp * 1000 : id / 1000;
-  return { text, user, time, id, prev };
+  return { text, user, time, id, prev, own: ref !== undefined, removed };
+}
+
+/** The entries of a page of history. @param gap whether messages are missing before it */
+export function entriesOf(messages: readonly ChatMessage[], gap = false): Entry[] {
+  return messages.map((message, at) => {
+    const before = messages[at - 1];
+    const apart = before === undefined ? gap : message.prev !== before.id;
+    return { ...entryOf(message), gap: apart };
+  });
 }
 
 /** What is drawn above an entry. */
@@ -45,8 +61,7 @@ const TOGETHER = 5 * 60_000;
 export function leadOf(before: Entry | undefined, entry: Entry): Lead {
   if (before === undefined) return { day: true, gap: false, head: true };
   const day = !sameDay(before.time, entry.time);
-  const chained = before.id !== undefined && entry.prev !== undefined;
-  const gap = chained && entry.prev !== before.id;
+  const gap = entry.gap === true;
   const apart = entry.user !== before.user || entry.time - before.time > TOGETHER;
   return { day, gap, head: day || gap || apart };
 }

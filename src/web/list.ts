@@ -1,17 +1,12 @@
 import { eachFrame, find } from "./dom.ts";
 import { type Entry, insert, type Outgoing } from "./entries.ts";
-import type { OutgoingActions } from "./row.ts";
+import type { Pages, Side, Stretch } from "./pages.ts";
+import type { RowActions } from "./row.ts";
 import { Rows } from "./rows.ts";
 import { Slice } from "./slice.ts";
 import { count, gapWords } from "./words.ts";
 
-export interface ListActions extends OutgoingActions {
-  /** Asks for messages before the first one, which are then added. */
-  older(): void;
-  /** Whether there may be some, and it is time to ask. */
-  hasOlder(): boolean;
-  /** What stands above the first message. */
-  beginning(): string;
+export interface ListActions extends RowActions {
   /** The latest message comes into view. */
   caughtUp(): void;
 }
@@ -21,13 +16,15 @@ const NEAR = 800;
 const FOLLOW = 40;
 
 /**
- * The list of messages: all of them in an array, some of them in the DOM. What one reads stays where
- * it is while rows come and go above and below it.
+ * The list of messages: all that are loaded in an array, some of them in the DOM. What one reads
+ * stays where it is while rows come and go above and below it.
  */
 export class List {
-  readonly entries: Entry[] = [];
   /** Whether the latest message is in view. */
   following = true;
+  /** Draws it again at the next frame. */
+  readonly refresh = eachFrame(() => this.#draw());
+  readonly #pages: Pages;
   readonly #actions: ListActions;
   readonly #rows: Rows;
   readonly #slice = new Slice();
@@ -36,7 +33,6 @@ export class List {
   readonly #ending = find("ending", HTMLElement);
   readonly #above = find("above", HTMLButtonElement);
   readonly #below = find("below", HTMLButtonElement);
-  readonly #paint = eachFrame(() => this.#draw());
   #outgoing: readonly Outgoing[] = [];
   /** Messages below that have not been in view. */
   #unseen = 0;
@@ -46,9 +42,11 @@ export class List {
   #freshFurther = false;
   /** Whether the mark was in view. */
   #freshSeen = false;
-  #gapAfter: number | undefined;
+  /** The entry that a search led to. */
+  #found: Entry | undefined;
 
-  constructor(actions: ListActions) {
+  constructor(pages: Pages, actions: ListActions) {
+    this.#pages = pages;
     this.#actions = actions;
     this.#rows = new Rows(actions);
     const look = eachFrame(this.#onScroll);
@@ -64,29 +62,28 @@ export class List {
     stay.observe(find("rows", HTMLElement));
   }
 
-  add(added: readonly Entry[]): void {
-    const { entries } = this;
+  add(added: readonly Entry[], { entries }: Stretch): void {
+    this.refresh();
     const slice = this.#slice;
     const first = entries[slice.from];
     const last = entries[slice.to - 1];
-    const newest = entries.at(-1);
+    const latest = entries.at(-1);
     const atEnd = slice.to === entries.length;
     insert(entries, added);
-    if (first !== undefined && last !== undefined) {
-      slice.from = entries.lastIndexOf(first);
-      slice.to = entries.lastIndexOf(last) + 1;
-      if (!this.following) {
-        this.#unseen += entries.length - 1 - entries.lastIndexOf(newest ?? last);
-        if (atEnd) slice.grow(entries.length);
-      }
+    if (!this.following && entries === this.#pages.present.entries) {
+      this.#unseen +=
+        entries.length - 1 - (latest === undefined ? -1 : entries.lastIndexOf(latest));
     }
-    this.#paint();
+    if (entries !== this.#entries || first === undefined || last === undefined) return;
+    slice.from = entries.lastIndexOf(first);
+    slice.to = entries.lastIndexOf(last) + 1;
+    if (atEnd && !this.following) slice.grow(entries.length);
   }
 
   /** Shows the messages on their way, below everything else. */
   setOutgoing(outgoing: readonly Outgoing[]): void {
     this.#outgoing = outgoing;
-    this.#paint();
+    this.refresh();
   }
 
   /**
@@ -98,26 +95,44 @@ export class List {
     if (entry !== this.#fresh) this.#freshSeen = false;
     this.#fresh = entry;
     this.#freshFurther = further;
-    this.#paint();
-  }
-
-  /** Shows that messages are missing after the last entry. */
-  setGapAfter(id: number): void {
-    this.#gapAfter = id;
-    this.#paint();
+    this.refresh();
   }
 
   setUser(user: string | undefined): void {
     this.#rows.setUser(user);
-    this.#paint();
+    this.refresh();
   }
 
   toLatest(): void {
+    this.#pages.goBack();
     this.following = true;
     this.#unseen = 0;
-    this.#slice.toEnd(this.entries.length);
+    this.#found = undefined;
+    this.#slice.toEnd(this.#entries.length);
     this.#draw();
     this.#actions.caughtUp();
+  }
+
+  /** Jumps to one of the entries, which are other ones than before if `other` is true. */
+  goTo(entry: Entry, other: boolean): void {
+    if (other) this.#slice.reset();
+    this.#found = entry;
+    this.#jump(this.#entries.indexOf(entry), () => {
+      const row = this.#rows.rowOf(entry);
+      row?.scrollIntoView({ block: "center" });
+      row?.focus({ preventScroll: true });
+    });
+  }
+
+  #jump(at: number, scroll: () => void): void {
+    this.following = false;
+    this.#slice.reach(at, this.#entries.length);
+    this.#draw(scroll);
+    this.#onScroll();
+  }
+
+  get #entries(): readonly Entry[] {
+    return this.#pages.shown.entries;
   }
 
   /** Scrolls by screens. */
@@ -132,37 +147,35 @@ export class List {
     });
   }
 
-  /** Draws the rows, and keeps what is in view where it is. */
-  #draw(): void {
-    const root = this.#root;
-    const top = root.getBoundingClientRect().top;
-    const anchor = this.following ? undefined : this.#rows.firstBelow(top);
-    const before = anchor?.getBoundingClientRect().top ?? 0;
+  /** @param jump goes to the right place afterwards; otherwise what is in view stays there */
+  #draw(jump?: () => void): void {
+    const stay = this.following ? () => this.#toBottom() : this.#rows.anchor(this.#root);
     this.#drawRows();
-    if (this.following) this.#toBottom();
-    else if (anchor?.isConnected) root.scrollTop += anchor.getBoundingClientRect().top - before;
+    (jump ?? stay)();
     this.#drawButtons();
-    if (root.scrollTop < NEAR) this.#up();
+    this.#drawMore();
   }
 
   #drawRows(): void {
-    const { entries } = this;
+    const entries = this.#entries;
     const slice = this.#slice;
+    const pages = this.#pages;
     if (this.following) slice.follow(entries.length);
-    const atEnd = slice.to === entries.length;
+    const atEnd = slice.to === entries.length && !pages.past;
     const shown = entries.slice(slice.from, slice.to);
     const all = atEnd ? [...shown, ...this.#outgoing] : shown;
-    this.#rows.draw(all, entries[slice.from - 1], this.#fresh);
-    this.#beginning.textContent = slice.from === 0 ? this.#actions.beginning() : "";
+    this.#rows.draw(all, entries[slice.from - 1], { fresh: this.#fresh, found: this.#found });
+    const isFirst = slice.from === 0;
+    this.#beginning.textContent = isFirst ? pages.words(this.#outgoing.length > 0) : "";
     const last = entries.at(-1);
-    const gap = atEnd && last !== undefined && last.id === this.#gapAfter;
-    this.#ending.textContent = gap ? gapWords(last.time) : "";
+    this.#ending.textContent = atEnd && pages.gap && last !== undefined ? gapWords(last.time) : "";
   }
 
   #drawButtons(): void {
     const below = this.#below;
     const far = this.#rest > 1.5 * this.#root.clientHeight;
-    below.hidden = this.following || (this.#unseen === 0 && !far);
+    const { past } = this.#pages;
+    below.hidden = this.following || (this.#unseen === 0 && !far && !past);
     below.textContent =
       this.#unseen === 0 ? "To the latest" : `${count(this.#unseen, "new", "new")} below`;
 
@@ -172,10 +185,10 @@ export class List {
     const isAbove =
       at >= 0 && (at < this.#slice.from || bottom < this.#root.getBoundingClientRect().top);
     this.#freshSeen ||= at >= 0 && !isAbove;
-    above.hidden = !this.#freshFurther && (this.#freshSeen || !isAbove);
+    above.hidden = past || (!this.#freshFurther && (this.#freshSeen || !isAbove));
     above.textContent = this.#freshFurther
       ? "More new above"
-      : `${count(this.entries.length - at, "new", "new")} above`;
+      : `${count(this.#entries.length - at, "new", "new")} above`;
   }
 
   /** Pixels below what is in view. */
@@ -186,7 +199,7 @@ export class List {
 
   /** The index of the entry with the mark, or -1. */
   get #freshAt(): number {
-    return this.#fresh === undefined ? -1 : this.entries.lastIndexOf(this.#fresh);
+    return this.#fresh === undefined ? -1 : this.#entries.lastIndexOf(this.#fresh);
   }
 
   get #freshRow(): HTMLElement | undefined {
@@ -195,12 +208,11 @@ export class List {
 
   /** Jumps to the mark, or to the top if it is not loaded yet, which loads more. */
   #toFresh(): void {
-    this.following = false;
-    this.#slice.reach(Math.max(0, this.#freshAt), this.entries.length);
-    this.#draw();
-    const row = this.#freshRow;
-    if (row === undefined) this.#root.scrollTop = 0;
-    else row.scrollIntoView({ block: "start" });
+    this.#jump(Math.max(0, this.#freshAt), () => {
+      const row = this.#freshRow;
+      if (row === undefined) this.#root.scrollTop = 0;
+      else row.scrollIntoView({ block: "start" });
+    });
   }
 
   #toBottom(): void {
@@ -208,25 +220,32 @@ export class List {
   }
 
   readonly #onScroll = (): void => {
-    const rest = this.#rest;
     const was = this.following;
-    const atEnd = this.#slice.to === this.entries.length;
-    this.following = rest < FOLLOW && atEnd;
+    const atEnd = this.#slice.to === this.#entries.length && !this.#pages.past;
+    this.following = this.#rest < FOLLOW && atEnd;
     if (this.following && !was) {
       this.#unseen = 0;
       this.#actions.caughtUp();
     }
-    if (this.#root.scrollTop < NEAR) this.#up();
-    else if (rest < NEAR && !atEnd) {
-      this.#slice.down(this.entries.length);
-      this.#paint();
-    }
+    this.#drawMore();
     this.#drawButtons();
   };
 
-  #up(): void {
-    if (this.#slice.from > 0) {
-      if (this.#slice.up(this.entries.length, this.following)) this.#paint();
-    } else if (this.#actions.hasOlder()) this.#actions.older();
+  /** Adds rows near the ends of what is in view, and loads more if there are none. */
+  #drawMore(): void {
+    const { length } = this.#entries;
+    const slice = this.#slice;
+    if (this.#root.scrollTop < NEAR) {
+      if (slice.from === 0) this.#load("older");
+      else if (slice.up(length, this.following)) this.refresh();
+    } else if (this.#rest < NEAR && !this.following) {
+      if (slice.to === length) return this.#load("newer");
+      slice.down(length);
+      this.refresh();
+    }
+  }
+
+  #load(side: Side): void {
+    if (this.#pages.available(side)) void this.#pages.load(side);
   }
 }

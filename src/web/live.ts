@@ -3,6 +3,8 @@ import { eachFrame, find, make } from "./dom.ts";
 /** What a screen reader announces: each message once, and nothing when rows move. */
 export interface Live {
   say(words: string): void;
+  /** Removes what was said, since a message may not be read any more. */
+  forget(): void;
 }
 
 /** Sentences that are kept in the region. */
@@ -23,6 +25,10 @@ export function createLive(): Live {
     say(words) {
       coming.push(words);
       speak();
+    },
+    forget() {
+      coming = [];
+      region.replaceChildren();
     },
   };
 }

@@ -9,6 +9,7 @@ import {
   piecesOf,
   undirected,
 } from "./pieces.ts";
+import type { Fate } from "./removals.ts";
 import { clock, dayOf, fullTime, gapWords } from "./words.ts";
 
 /** What a row of the list is drawn from. */
@@ -18,12 +19,27 @@ export interface RowParts {
   readonly lead: Lead;
   /** Whether what is new begins with it. */
   readonly fresh: boolean;
+  /** Whether a search led to it. */
+  readonly found: boolean;
+  /** What becomes of it, if one deletes it. */
+  readonly fate: Fate | undefined;
   /** One's own name. */
   readonly user: string | undefined;
 }
 
-export function rowOf({ before, entry, lead, fresh, user }: RowParts): HTMLLIElement {
+/** What one can do with a message. */
+export interface RowActions extends OutgoingActions {
+  /** What becomes of a message, if one deletes it. */
+  fateOf(entry: Entry): Fate | undefined;
+  remove(id: number): void;
+  undo(): void;
+}
+
+export function rowOf(parts: RowParts, actions: RowActions): HTMLLIElement {
+  const { before, entry, lead, fresh, found, fate, user } = parts;
   const row = make("li", "row");
+  row.tabIndex = -1;
+  row.classList.toggle("found", found);
   if (lead.day) row.append(rule("day", dayOf(entry.time, Date.now())));
   if (lead.gap && before !== undefined) {
     row.append(make("p", "gap", gapWords(before.time, entry.time)));
@@ -34,12 +50,30 @@ export function rowOf({ before, entry, lead, fresh, user }: RowParts): HTMLLIEle
     row.append(make("p", "who", ...name, timeOf(entry.time)));
     row.classList.add("head");
   }
-  const line = make("div", "line", ...textOf(entry, user));
+  const undo = fate?.state === "undo";
+  const gone = entry.removed === true || fate?.state === "gone";
+  const line = make("div", "line", ...(undo || gone ? [] : textOf(entry, user)));
+  if (gone) line.append(make("p", "text removed", "Message deleted"));
+  else if (undo) line.append(make("p", "text removed", "Deleted.", button("Undo", actions.undo)));
+  else if (isOwn(entry, user)) line.append(deleteOf(entry, actions));
+  if (fate?.state === "kept" && !gone) line.append(make("p", "hint", fate.reason ?? ""));
   line.title = fullTime(entry.time);
   if (!lead.head) line.prepend(timeOf(entry.time));
   if (mentions(entry.text, user)) line.classList.add("mine");
   row.append(line);
   return row;
+}
+
+/** Whether one said it, as far as the page can tell: the server decides. */
+function isOwn({ id, own, user }: Entry, name: string | undefined): boolean {
+  return id !== undefined && (own === true || user === name);
+}
+
+function deleteOf({ id = 0, text }: Entry, { remove }: RowActions): HTMLElement {
+  const element = button("Delete", () => remove(id), "delete");
+  element.setAttribute("aria-label", `Delete: ${text.slice(0, 40)}`);
+  element.tabIndex = -1;
+  return element;
 }
 
 /** The long messages that somebody has opened, so that they stay open when their row is redrawn. */
@@ -75,9 +109,9 @@ export interface OutgoingActions {
 export function outgoingRowOf(
   parts: RowParts,
   outgoing: Outgoing,
-  actions: OutgoingActions,
+  actions: RowActions,
 ): HTMLLIElement {
-  const row = rowOf(parts);
+  const row = rowOf(parts, actions);
   row.classList.add("outgoing", outgoing.state);
   if (outgoing.held === true) row.classList.add("held");
   if (outgoing.state === "sending") {

@@ -24,11 +24,16 @@ export class Slice {
     this.to = length;
   }
 
-  /** Jumps to an entry unless it has a row or comes later. */
+  /** Jumps to an entry unless it has a row. */
   reach(at: number, length: number): void {
-    if (at >= this.from) return;
+    if (at >= this.from && at < this.to) return;
     this.from = Math.max(0, at - STEP);
     this.to = Math.min(length, this.from + MOST);
+  }
+
+  /** Other entries are shown from now on. */
+  reset(): void {
+    this.from = this.to = 0;
   }
 
   /** @returns whether it moved */

@@ -3,6 +3,7 @@ const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-d
 const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const DAY_OF_YEAR = new Intl.DateTimeFormat(undefined, { dateStyle: "long" });
+const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const DAY_LENGTH = 86_400_000;
 
 /** @param time milliseconds since the epoch, here and below */
@@ -12,6 +13,11 @@ export function clock(time: number): string {
 
 export function fullTime(time: number): string {
   return FULL.format(time);
+}
+
+/** A time that may be on another day. */
+export function moment(time: number, now: number): string {
+  return midnight(time) === midnight(now) ? clock(time) : MOMENT.format(time);
 }
 
 export function dayOf(time: number, now: number): string {
@@ -46,6 +52,14 @@ export function refusalWords(code: string, message: string): string {
   if (code === "text_too_long") return "It is longer than the server allows.";
   if (code === "text_blank") return "It has nothing visible in it.";
   return message;
+}
+
+/** Why a message was not deleted. */
+export function keptWords(code: string, message: string): string {
+  if (code === "forbidden") return "Not deleted: it was sent from another browser or session.";
+  if (code === "not_found") return "Not deleted: the server no longer has it.";
+  if (code === "not_identified") return "Not deleted: you have no name in this channel.";
+  return `Not deleted: ${message}`;
 }
 
 /** The state of the connection, as far as its words need it. */

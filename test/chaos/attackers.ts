@@ -91,6 +91,7 @@ async function again(path: string, act: (wire: Wire) => void): Promise<void> {
   try {
     const wire = await enter(path, options);
     if (wire.open) act(wire);
+    else wire.end();
   } catch {
     count("not connected");
     options.onClose();

@@ -126,8 +126,7 @@ test("memory: short of it, channels in which nothing was said go before any mess
   const history = new History(createHistoryData(0), { rules, clock: () => 1, date: () => 1 });
   history.occupy("a");
   history.vacate("a");
-  // As when its last member left while the message was on its way to a store.
-  history.append("a", { id: 1, prev: 0, timestamp: 0, text: '"hi"', user: '"ann"' });
+  history.post("a", { holder: {}, text: '"hi"', user: '"ann"' });
   for (let n = 0; n < 20; n++) {
     history.occupy(`silent ${n}`);
     history.vacate(`silent ${n}`);

@@ -2,12 +2,15 @@ import { afterAll, describe, expect, test } from "bun:test";
 import {
   chmodSync,
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   renameSync,
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
+  writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -83,6 +86,31 @@ describe("sqlite: while it runs, the file", () => {
     expect(await lastId()).toBe(id as number);
     expect((await next.history("a", { limit: 10 })).messages.length).toBe(2);
     await next.close();
+  });
+});
+
+describe("sqlite: the copies of older files", () => {
+  const DAY = 24 * 3600;
+
+  test("are deleted after a week, and the log says so", async () => {
+    const path = newFile();
+    const copies = [1, 2, 3, 99].map((version) => `${path}-v${version}`);
+    for (const copy of copies) writeFileSync(copy, "");
+    const [old, recent, used, unknown] = copies as [string, string, string, string];
+    const setAge = (copy: string, days: number) => {
+      const time = Date.now() / 1000 - days * DAY;
+      utimesSync(copy, time, time);
+    };
+    for (const copy of [old, used, unknown]) setAge(copy, 8);
+    setAge(recent, 6);
+    // A server has run on it, so it is no copy any more.
+    writeFileSync(`${used}-lock`, "");
+    const { broker, lines } = await openBroker(path);
+    await broker.renew();
+    while (existsSync(old)) await Bun.sleep(1);
+    await broker.close();
+    expect([recent, used, unknown].map((copy) => existsSync(copy))).toEqual([true, true, true]);
+    expect(lines).toEqual([expect.stringContaining(`older database deleted copy=${old}`)]);
   });
 });
 

@@ -1,3 +1,4 @@
+import { Database } from "bun:sqlite";
 import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -126,4 +127,29 @@ test("a file that is deleted during the commit: unknown, and no batch until a re
   renameSync(`${path}2`, path);
   expect(write(opened, orderOf(batchOf(1)))).toMatchObject({ fault: "unavailable" });
   database.close();
+});
+
+test("a text that was removed does not hold up what is written while somebody reads", () => {
+  const opened = open(join(folder, `${files++}.sqlite`), 0);
+  write(opened, orderOf(batchOf(1)));
+  const reader = new Database(opened.path, { readonly: true });
+  reader.run("BEGIN");
+  reader.query("SELECT * FROM messages").all();
+  const { messages } = batchOf(2);
+  const removal = { ...messages[0]!, text: '""', deletes: 1 };
+  const begun = performance.now();
+  write(opened, orderOf({ ...batchOf(2), messages: [removal] }));
+  for (let id = 3; id < 10; id++) write(opened, orderOf(batchOf(id)));
+  // Each of the eight would wait for a second.
+  expect(performance.now() - begun).toBeLessThan(4000);
+  expect(opened.uncleared).toBe(true);
+  reader.close();
+  const nothing = {
+    ...orderOf(batchOf(10)),
+    do: "expire",
+    expired: [],
+    limits: undefined,
+  } as const;
+  expireOnce(opened, nothing);
+  expect(opened.uncleared).toBe(false);
 });

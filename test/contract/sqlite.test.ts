@@ -238,6 +238,26 @@ describe("sqlite: across restarts", () => {
     await (await openStore(path)).close();
   });
 
+  test("what is kept of a channel is counted in the same units before and after a migration", async () => {
+    const path = newFile();
+    const old = new Database(path);
+    old.run(`
+      ${SCHEMA_1}
+      INSERT INTO channels VALUES ('a', 1);
+      INSERT INTO messages VALUES ('a', 1, 0, '"🐟"', '"ann"');
+      PRAGMA application_id = ${0x53686f6c};
+      PRAGMA user_version = 1;`);
+    old.close();
+    const store = await openStore(path);
+    await store.node().broker.publish("b", draft("🐟"));
+    await store.close();
+    const database = new Database(path, { readonly: true });
+    const rows = database.query("SELECT channel, kept, bytes FROM channels ORDER BY channel").all();
+    database.close();
+    const kept = { kept: 1, bytes: '"🐟""ann"'.length };
+    expect(rows).toEqual(["a", "b"].map((channel) => ({ channel, ...kept })));
+  });
+
   test("the file is for its owner alone", async () => {
     const path = newFile();
     await (await openStore(path)).close();

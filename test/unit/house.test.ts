@@ -9,6 +9,7 @@ const SRC = resolve(import.meta.dir, "../../src");
  */
 const FLOORS = [
   ["main.ts"],
+  ["tools"],
   ["server.ts", "listener.ts"],
   ["edge", "http"],
   ["commands"],
@@ -104,7 +105,7 @@ test("the listener, the timer, the environment and the sockets are used only whe
     [/\bServerWebSocket\b/, ["edge/peer.ts", "edge/websocket.ts"]],
     // The node alone tells listeners anything; a peer hands it to its socket.
     [/\.send\(/, ["node/node.ts", "edge/peer.ts", "client/", "terminal/", "web/"]],
-    [/"bun:sqlite"/, ["broker/sqlite/"]],
+    [/"bun:sqlite"/, ["broker/sqlite/", "tools/"]],
   ];
   for (const file of new Bun.Glob("**/*.ts").scanSync(SRC)) {
     const text = await Bun.file(join(SRC, file)).text();

@@ -34,6 +34,12 @@ test("a line of JSON equals the event", () => {
   );
 });
 
+test("a message that was removed says so", () => {
+  const message = { text: "", user: "ann", timestamp: 0, removed: true } as const;
+  expect(screenLine(message, false)).toEndWith(" ann: (deleted)");
+  expect(screenLine(message, true)).toEndWith(": \x1b[2m(deleted)\x1b[22m");
+});
+
 test("a message is one line in a pipe, and indented on a screen", () => {
   const message = { text: "one\r\ntwo\nthree", user: "ann", timestamp: 1_652_997_756 };
   expect(pipeLine(message)).toBe("2022-05-19T22:02:36Z ann: one two three");

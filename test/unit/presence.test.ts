@@ -229,3 +229,21 @@ test("where only the count is told, those who ask cost no roster", () => {
   for (const watcher of chat.watching)
     expect([watcher.count, watcher.names]).toEqual([2009, undefined]);
 });
+
+test("in a storm of changes only the count is told, and the names again once it is over", () => {
+  const chat = channel();
+  const most = MAX_ROSTER - 50;
+  for (let n = 0; n < most; n++) chat.change({ joined: `n${n}`, count: n + 1 });
+  const watchers = Array.from({ length: 200 }, () => new Watcher());
+  for (const watcher of watchers) chat.ask(watcher);
+  chat.pass(GATHER);
+  for (let round = 0; round < 3; round++) {
+    for (let n = 0; n < most; n++) {
+      chat.change({ left: [`${"x".repeat(round)}n${n}`], joined: `${"x".repeat(round + 1)}n${n}` });
+    }
+    chat.pass(GATHER);
+    for (const watcher of watchers) expect(watcher.names).toBeUndefined();
+  }
+  chat.pass(GATHER);
+  for (const watcher of watchers) expect(watcher.names).toEqual(chat.truth.names);
+});

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { type Entry, insert, leadOf } from "../../src/web/entries.ts";
+import { type Entry, entriesOf, insert, leadOf } from "../../src/web/entries.ts";
 
 const NOON = new Date(2026, 4, 20, 12).getTime();
 
@@ -18,9 +18,20 @@ test("an author's messages are grouped for five minutes", () => {
 test("a new day and a gap each start a new group", () => {
   const nextDay = leadOf(entry(1), entry(2, { time: NOON + 12 * 3_600_000 }));
   expect(nextDay).toEqual({ day: true, gap: false, head: true });
-  expect(leadOf(entry(1), entry(5))).toEqual({ day: false, gap: true, head: true });
-  // Without ids, gaps are unknown.
-  expect(leadOf(entry(1), entry(5, { id: undefined, prev: undefined })).gap).toBe(false);
+  const afterGap = leadOf(entry(1), entry(5, { gap: true }));
+  expect(afterGap).toEqual({ day: false, gap: true, head: true });
+  // What is missing before the first one is another sentence.
+  expect(leadOf(undefined, entry(5, { gap: true })).gap).toBe(false);
+});
+
+test("a page shows the gaps within it, and one before it if the server says so", () => {
+  const chain = [
+    [3, 2],
+    [4, 3],
+    [7, 6],
+  ].map(([id, prev]) => ({ text: "", user: "amy", timestamp: 0, id: id!, prev: prev! }));
+  expect(entriesOf(chain).map(({ gap }) => gap)).toEqual([false, false, true]);
+  expect(entriesOf(chain, true).map(({ gap }) => gap)).toEqual([true, false, true]);
 });
 
 test("entries end up sorted, each once, in any parts", () => {

@@ -23,13 +23,15 @@ test("moves up to the first entry and back down to the last", () => {
   expect(slice).toMatchObject({ from: 700, to: 1000 });
 });
 
-test("reaches an entry above, and stays if it has a row", () => {
+test("reaches an entry above or below, and stays if it has a row", () => {
   const slice = new Slice();
   slice.toEnd(1000);
   slice.reach(800, 1000);
   expect(slice).toMatchObject({ from: 700, to: 1000 });
   slice.reach(40, 1000);
   expect(slice).toMatchObject({ from: 0, to: 300 });
+  slice.reach(600, 1000);
+  expect(slice).toMatchObject({ from: 500, to: 800 });
 });
 
 test("has at most 300 rows of entries that exist, whatever happens", () => {

@@ -29,6 +29,7 @@ function refusal(status: string, sentence: string, headers: string[] = []): stri
     ...headers,
     "Content-Type: text/plain; charset=utf-8",
     "Cache-Control: no-store",
+    "Connection: close",
     "X-Content-Type-Options: nosniff",
     `Content-Length: ${sentence.length + 1}`,
     "",

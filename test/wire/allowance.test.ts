@@ -97,3 +97,16 @@ test("a page that was asked for is the same until something is said, and then an
   }
   expect(pages).toEqual(["1", "1", "12", "12", "23", "23"]);
 });
+
+test("searches are fewer than pages, and leave room for those who have not searched", () => {
+  const now = 1000;
+  const allowance = new Allowance(true, () => now);
+  const peer = () => new Peer(hold(new Map(), "a"), true, now);
+  const one = peer();
+  const mine = Array.from({ length: 10 }, () => allowance.search(one));
+  expect(mine.filter((allowed) => allowed)).toHaveLength(2);
+  const crowd = Array.from({ length: 100 }, peer);
+  expect(crowd.filter((other) => allowance.search(other))).toHaveLength(62);
+  const unlimited = new Allowance(false, () => now);
+  expect(crowd.every((other) => unlimited.search(other))).toBe(true);
+});

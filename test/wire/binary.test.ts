@@ -98,6 +98,26 @@ test("with DATABASE, messages and names survive kill -9", async () => {
   rmSync(folder, { recursive: true });
 });
 
+test("backs up, exports, checks and forgets", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "shoal-binary-"));
+  const env = { DATABASE: join(folder, "chat.sqlite") };
+  const shoal = await startShoal({ program, env });
+  const ann = await enterAs(`${shoal.ws}/fishing`, "ann", V1);
+  ann.say({ type: "message", text: "Anything biting?", ref: "1" });
+  await ann.nextOf("ack");
+  const backup = await run(["backup", join(folder, "backup.sqlite")], "", env);
+  expect([backup.status, backup.out]).toEqual([0, expect.stringContaining("1 message\n")]);
+  await shoal.end();
+  const exported = await run(["export", "fishing"], "", env);
+  expect(JSON.parse(exported.out)).toMatchObject({ text: "Anything biting?", user: "ann" });
+  const forgotten = await run(["forget", "--name", "ann", "--yes"], "", env);
+  expect([forgotten.status, forgotten.err]).toEqual([0, ""]);
+  expect((await run(["export", "fishing"], "", env)).out).toBe("");
+  const check = await run(["check"], "", env);
+  expect([check.status, check.out]).toEqual([0, expect.stringContaining("No fault was found.")]);
+  rmSync(folder, { recursive: true });
+});
+
 test("does not start beside a .env file in UTF-16", async () => {
   const start = startShoal({ program, files: { ".env": "\ufeffT\0E\0X\0T\0" } });
   await expect(start).rejects.toThrow(".env is not UTF-8 text");

@@ -547,8 +547,11 @@ describe("a server that only speaks the plain protocol", () => {
       using ann = chat(server.url, { name: "ann", webSocket: wire.webSocket, presence: true });
       const messages = collect(ann, "message");
       const gaps = collect(ann, "gap");
+      // Asked before it is known what the server speaks.
+      const early = [ann.search({ query: "one" }), ann.remove(1)] as const;
       const one = ann.send("one");
       const two = ann.send("two");
+      expect(await Promise.all(early)).toMatchObject([{ messages: [] }, { code: "unsupported" }]);
       expect([await one.sent, await two.sent]).toEqual([{ ok: true }, { ok: true }]);
       expect(messages).toMatchObject([
         { text: "one", user: "ann", ref: one.ref },
@@ -556,6 +559,8 @@ describe("a server that only speaks the plain protocol", () => {
       ]);
       expect(ann).toMatchObject({ plain: true, user: "ann", last: 0, state: "open" });
       expect(await ann.history({})).toEqual({ messages: [], gap: false, more: false });
+      expect(await ann.search({ query: "one" })).toEqual({ messages: [], more: false });
+      expect(await ann.remove(1)).toMatchObject({ ok: false, code: "unsupported" });
       expect(await ann.identify("taken")).toMatchObject({ ok: false, code: "name_refused" });
       wire.cut();
       await until(() => gaps.length === 1);
@@ -567,7 +572,8 @@ describe("a server that only speaks the plain protocol", () => {
       const echo = answers === "the offer as Bun does";
       const each = echo ? ["shoal.v1"] : ["shoal.v1", ""];
       expect(wire.offers).toEqual([...each, ...each, ...each]);
-      for (const frame of wire.sent) expect(frame).not.toMatch(/ref|session|history|presence/);
+      for (const frame of wire.sent)
+        expect(frame).not.toMatch(/ref|session|history|presence|search|delete/);
     });
   }
 

@@ -73,6 +73,8 @@ class HotServer {
   private readonly codes: string;
   private readonly reading: Promise<unknown>;
 
+  private edited: string | undefined;
+
   constructor(env: Record<string, string>) {
     const copy = copySource();
     this.codes = join(copy, "src/protocol/codes.ts");
@@ -97,12 +99,21 @@ class HotServer {
 
   /** Waits until the code of an edit runs; 0 is the code as it was. @returns its ws: address */
   async loaded(edit: number): Promise<string> {
-    while (this.loads.at(-1)?.edit !== edit) await Bun.sleep(10);
+    await this.until(() => this.loads.at(-1)?.edit === edit);
     return /"url":"([^"]+)\/"/.exec(this.output)![1]!.replace("http", "ws");
+  }
+
+  /** Waits for this, and saves the last edit again now and then: Bun can miss one on a busy machine. */
+  async until(done: () => boolean): Promise<void> {
+    for (let tries = 1; !done(); tries++) {
+      await Bun.sleep(10);
+      if (tries % 300 === 0 && this.edited !== undefined) await this.edit(this.edited);
+    }
   }
 
   /** Appends a line to a file that the whole server depends on. */
   async edit(line: string): Promise<void> {
+    this.edited = line;
     const original = await Bun.file(join(ROOT, "src/protocol/codes.ts")).text();
     // In one step, so that no half of it is ever loaded.
     await Bun.write(`${this.codes}.new`, `${original}\n${line}\n`);
@@ -126,6 +137,9 @@ class HotServer {
     await this.end("SIGKILL");
   }
 }
+
+/** Milliseconds: each edit takes a while, the longer the busier the machine is. */
+const LONG = 60_000;
 
 describe("an edit under --hot", () => {
   test.concurrent.each([[{}], [{ DATABASE: "hot.sqlite" }]])(
@@ -176,21 +190,26 @@ describe("an edit under --hot", () => {
       // The SQLite thread ends as well, and nothing may report that as a failure.
       expect(server.output).not.toMatch(/"level":"(warn|error)"|^shoal:/m);
     },
+    LONG,
   );
 
-  test.concurrent("with a syntax error is reported, and the code before it goes on", async () => {
-    await using server = new HotServer({ HEARTBEAT_INTERVAL: "86400" });
-    const ann = await enter(`${await server.loaded(0)}/a`);
-    await server.edit("this is not TypeScript (");
-    while (!server.output.includes("codes.ts")) await Bun.sleep(10);
-    ann.say({ type: "message", text: "hi" });
-    expect((await ann.nextOf("error")).message).toBe(ERRORS.not_identified);
-    await server.sentence(1);
-    await server.loaded(1);
-    ann.say({ type: "message", text: "hi" });
-    expect((await ann.nextOf("error")).message).toBe("Edit 1");
-    expect(await server.end()).toBe(0);
-  });
+  test.concurrent(
+    "with a syntax error is reported, and the code before it goes on",
+    async () => {
+      await using server = new HotServer({ HEARTBEAT_INTERVAL: "86400" });
+      const ann = await enter(`${await server.loaded(0)}/a`);
+      await server.edit("this is not TypeScript (");
+      await server.until(() => server.output.includes("codes.ts"));
+      ann.say({ type: "message", text: "hi" });
+      expect((await ann.nextOf("error")).message).toBe(ERRORS.not_identified);
+      await server.sentence(1);
+      await server.loaded(1);
+      ann.say({ type: "message", text: "hi" });
+      expect((await ann.nextOf("error")).message).toBe("Edit 1");
+      expect(await server.end()).toBe(0);
+    },
+    LONG,
+  );
 });
 
 test("npm start passes a signal on to the server", async () => {

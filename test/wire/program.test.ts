@@ -31,6 +31,9 @@ describe("arguments and settings", () => {
     expect([help.status, help.err]).toEqual([0, ""]);
     expect(help.out).toContain("Usage: shoal");
     expect(help.out).toContain("--heartbeat-interval");
+    for (const tool of ["backup", "export", "check", "forget"]) {
+      expect(help.out).toContain(`shoal ${tool} `);
+    }
     expect(await run(["-h"])).toEqual(help);
     expect(await run(["--version"])).toEqual({ status: 0, out: `${version}\n`, err: "" });
   });

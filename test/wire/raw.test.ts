@@ -218,3 +218,13 @@ function withoutHoles(received: string): boolean {
   const numbers = [...received.matchAll(/"text":"(\d+) /g)].map(([, number]) => Number(number));
   return numbers.every((number, place) => number === place);
 }
+
+test.each(["GET /a", "HEAD /a", "POST /a", "GET /-/health", "GET /robots.txt"])(
+  "of many %s in one connection the first is answered, and then it is closed",
+  async (line) => {
+    const socket = await rawSocket(server.http);
+    socket.write(`${line} HTTP/1.1\r\nHost: localhost\r\n\r\n`.repeat(1000));
+    await socket.closed;
+    expect(socket.received().match(/HTTP\/1\.1 \d+/g)).toHaveLength(1);
+  },
+);

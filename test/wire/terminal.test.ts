@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { PassThrough, Readable } from "node:stream";
 import { pipe } from "../../src/terminal/pipe.ts";
 import { chat } from "../../src/terminal/terminal.ts";
+import { until } from "../helpers/chat.ts";
 import { type Client, enterAs, V1 } from "../helpers/client.ts";
 import { serve } from "../helpers/server.ts";
 import { PROGRAMS } from "../helpers/shoal.ts";
@@ -59,6 +60,42 @@ describe("shoal chat as a pipe", () => {
       const result = await run([`${server.ws}/nothing`, ...args], "");
       expect(result).toEqual({ out: "", err: "", status: 0 });
     }
+  });
+
+  test("writes a removal as a line of JSON, and no line of text", async () => {
+    await using server = await serve({ messageRate: 0 });
+    const url = `${server.ws}/removed`;
+    const ann = await enterAs(url, "ann", V1);
+    const outputs = ["", ""];
+    const children = [[], ["--json"]].map((args, at) => {
+      const child = Bun.spawn([...PROGRAMS.source, "chat", url, ...args], {
+        env: { PATH: process.env.PATH },
+        stdin: "pipe",
+        stdout: "pipe",
+        stderr: "inherit",
+      });
+      const read = async () => {
+        const decoder = new TextDecoder();
+        for await (const part of child.stdout) outputs[at] += decoder.decode(part);
+      };
+      return { child, done: read() };
+    });
+    ann.say({ type: "presence" });
+    while ((await ann.nextOf("presence")).count !== 3);
+    ann.say({ type: "message", text: "one" });
+    const { id } = await ann.nextOf("message");
+    ann.say({ type: "delete", id, ref: "r" });
+    ann.say({ type: "message", text: "two" });
+    await until(() => outputs.every((output) => output.includes("two")));
+    for (const { child } of children) child.kill();
+    await Promise.all(children.flatMap(({ child, done }) => [child.exited, done]));
+    expect(outputs[0]).toMatch(/^\S+ ann: one\n\S+ ann: two\n$/);
+    const lines = outputs[1]!.trimEnd().split("\n");
+    expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([
+      { type: "message", id, text: "one" },
+      { type: "removed", id, user: "ann" },
+      { type: "message", text: "two" },
+    ]);
   });
 
   test("says what was rejected, and exits with 1", async () => {
@@ -192,7 +229,7 @@ test("shoal chat on a terminal", async () => {
     await Bun.sleep(50);
   }
   ann.type("/help\r");
-  await has("/quit       leave the channel");
+  await has("/quit          leave the channel");
   ann.type("/nope\r");
   await ann.until((rows) => rows.some((row) => row.startsWith("/nope is not a command.")));
   ann.type("//slash\r");
@@ -200,6 +237,72 @@ test("shoal chat on a terminal", async () => {
   ann.type("/leave\r");
   await has("You have no name now.");
   ann.type("/quit\r");
+  expect(await ann.exited).toBe(0);
+});
+
+test("shoal chat on a terminal searches and deletes", async () => {
+  await using server = await serve({ messageRate: 0 });
+  const url = `${server.ws}/said`;
+  const bob = await enterAs(url, "bob", V1);
+  const ids: unknown[] = [];
+  for (const text of [
+    "a red fish",
+    "gone",
+    ...Array.from({ length: 20 }, (_, at) => `cod ${at}`),
+  ]) {
+    bob.say({ type: "message", text });
+    ids.push((await bob.nextOf("message")).id);
+  }
+  const remove = async (id: unknown) => {
+    bob.say({ type: "delete", id, ref: `${String(id)}` });
+    return bob.nextOf("message");
+  };
+  await remove(ids[1]);
+  const ann = inTerminal(["chat", url, "--name", "ann"], { NO_COLOR: "1" });
+  const has = (text: string) => ann.until((rows) => rows.some((row) => row.endsWith(text)));
+  await has(" bob: a red fish");
+  await has(" bob: (deleted)");
+  await has("You are ann now.");
+
+  ann.type("/delete\r");
+  await has("You have sent no message that could be deleted.");
+  ann.type("two fish\roops\r/delete\r");
+  await has("Deleted: oops");
+  expect(await bob.nextOf("message")).toMatchObject({ text: "two fish" });
+  const { id } = await bob.nextOf("message");
+  expect(await bob.nextOf("message")).toMatchObject({ deletes: id });
+  await remove(ids[2]);
+  await has("bob deleted a message.");
+
+  ann.type("/search FISH\r");
+  await has("Found 2 messages.");
+  const rows = ann.rows();
+  const at = rows.indexOf("Search: FISH");
+  expect(rows.slice(at + 1, at + 4).map((row) => row.slice(6))).toEqual([
+    "bob: a red fish",
+    "ann: two fish",
+    "2 messages.",
+  ]);
+  ann.type("/search cod*\r");
+  await has("Found 19 messages.");
+  bob.say({ type: "message", text: "codling" });
+  bob.say({ type: "message", text: "codfish" });
+  await has(" bob: codfish");
+  ann.type("/search cod*\r");
+  await has("These are the newest 20 messages. There are more.");
+  ann.type("/search shark\r");
+  await has("Nothing was found for: shark");
+  ann.type("/search\r");
+  await has("Which words? /search WORDS");
+  ann.type(`/search ${"x".repeat(201)}\r`);
+  await has("A search can have 200 characters at most.");
+  expect(ann.rows().filter((row) => row.startsWith("ann deleted"))).toEqual([]);
+
+  ann.type("/delete\r");
+  await has("Deleted: two fish");
+  // What is on its way at the end is waited for.
+  ann.type("last\r/delete\r/quit\r");
+  await has("Deleted: last");
   expect(await ann.exited).toBe(0);
 });
 

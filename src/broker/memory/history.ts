@@ -1,68 +1,46 @@
 import { type Message, type Page, REMOVED } from "../../protocol/encode.ts";
 import { type BrokerOptions, type Draft, type HistoryQuery, messageAfter } from "../broker.ts";
+import {
+  addMessage,
+  costOf,
+  isKept,
+  messageAt,
+  newestOf,
+  newLog,
+  oldestOf,
+  pageOf,
+  replace,
+  takeOldest,
+} from "./logs.ts";
+import { type Accounts, createAccounts, type Log, nextToGive, settle, vote } from "./accounts.ts";
 
 /**
  * The messages that brokers keep in memory: of each channel always the unbroken end of its chain, since
  * messages only ever go from the front.
  */
 
-/** What is known of one channel. */
-interface Log {
-  readonly channel: string;
-  /** The id of its last message, kept or not, and what that was when the log was made. */
-  last: number;
-  readonly base: number;
-  /** Its messages, the oldest of which is at `start`; what was before that is dropped. */
-  messages: (Message | undefined)[];
-  start: number;
-  /** Whether a connection is in the channel. */
-  occupied: boolean;
-  /** Whether its bytes are counted, and whether it was used since memory last ran short. */
-  counted: boolean;
-  used: boolean;
-}
-
 /** Plain data, so that it survives a reload of the code. */
 export interface HistoryData {
   readonly logs: Map<string, Log>;
-  /** The logs that memory can be taken from: empty channels in which nothing was said, and others. */
-  readonly silent: Set<Log>;
-  readonly others: Set<Log>;
+  readonly accounts: Accounts;
   /** Since when a channel has been empty, in milliseconds, the earliest first. */
   readonly empty: Map<Log, number>;
-  /** What all of this takes, in bytes, by estimate. */
-  bytes: number;
   /** The highest id of a channel that was forgotten. */
   forgotten: number;
 }
 
 /** @param forgotten the highest id that may have been given before, and is not known any more */
 export function createHistoryData(forgotten: number): HistoryData {
-  const sets = { silent: new Set<Log>(), others: new Set<Log>() };
-  return { logs: new Map(), ...sets, empty: new Map(), bytes: 0, forgotten };
+  return { logs: new Map(), accounts: createAccounts(), empty: new Map(), forgotten };
 }
 
-/** What a log and a message take beside their strings, in bytes: measured, rounded up. */
-const LOG_BYTES = 400;
-const MESSAGE_BYTES = 120;
+/** How much of the memory is freed at once, and how many logs get a second chance meanwhile. */
+const SPARE = 1 / 256;
+const CHANCES = 2000;
 
-/** A log is compacted once it has more dropped messages than this, and more than others. */
-const COMPACT_FROM = 32;
-/** How much of the memory is freed at once. */
-const SPARE = 1 / 64;
-
-function logCost({ channel }: Log): number {
-  return LOG_BYTES + 2 * channel.length;
-}
-
-function cost(message: Message): number {
-  return MESSAGE_BYTES + 2 * (message.text.length + message.user.length);
-}
-
-export interface HistoryOptions extends Omit<BrokerOptions, "events"> {
-  /** Hears that a channel's messages up to an id are gone, or with `forgotten` the whole channel. */
-  readonly onDrop?: (channel: string, upTo: number, forgotten: boolean) => void;
-}
+/** The account of all private addresses together. */
+const PRIVATE = "private";
+export type HistoryOptions = Omit<BrokerOptions, "events">;
 
 export class History {
   readonly #data: HistoryData;
@@ -80,15 +58,16 @@ export class History {
     const log = this.#logOf(channel);
     log.occupied = log.used = true;
     this.#data.empty.delete(log);
-    if (this.#data.silent.has(log)) this.#uncount(log);
+    this.#settle(log);
   }
 
   /** The last connection has left a channel. */
   vacate(channel: string): void {
     const log = this.#logOf(channel);
     log.occupied = false;
+    log.used = log.network !== undefined;
     this.#data.empty.set(log, this.#options.clock());
-    this.#count(log, log.last === log.base ? this.#data.silent : this.#data.others);
+    this.#settle(log);
     this.#makeRoom();
   }
 
@@ -99,66 +78,47 @@ export class History {
 
   /** Whether no message of the channel is known, kept or not. */
   isSilent(channel: string): boolean {
-    const log = this.#data.logs.get(channel);
-    return log === undefined || log.last === log.base;
+    return this.#data.logs.get(channel)?.network === undefined;
   }
 
-  /** Gives a message its place, and keeps it. */
+  /** Gives a draft its place, and keeps it. */
   post(channel: string, draft: Draft): Message {
     const log = this.#logOf(channel);
     const message = messageAfter(log.last, this.#options.date(), draft);
-    this.#keep(log, message);
+    this.#keep(log, message, draft.network);
     return message;
   }
 
-  /** Keeps a message that has its place. */
-  append(channel: string, message: Message): void {
-    this.#keep(this.#logOf(channel), message);
-  }
-
-  page(channel: string, { after, before, limit }: HistoryQuery): Page {
+  page(channel: string, query: HistoryQuery): Page {
     const log = this.#data.logs.get(channel);
-    if (log === undefined) {
-      const gap = after !== undefined && after !== this.#data.forgotten;
-      return { messages: [], gap, more: false };
+    if (log !== undefined) {
+      log.used = true;
+      return pageOf(log, query);
     }
-    log.used = true;
-    if (after === undefined) {
-      const end = before === undefined ? log.messages.length : placeOf(log, before);
-      const start = Math.max(log.start, end - limit);
-      return { messages: slice(log, start, end), gap: false, more: start > log.start };
-    }
-    const start = placeOf(log, after + 1);
-    const end = Math.min(start + limit, log.messages.length);
-    const gap = (log.messages[start]?.prev ?? log.last) !== after;
-    return { messages: slice(log, start, end), gap, more: end < log.messages.length };
+    const { after } = query;
+    const gap = after !== undefined && after !== this.#data.forgotten;
+    return { messages: [], gap, more: false };
   }
 
   find(channel: string, id: number): Message | undefined {
     const log = this.#data.logs.get(channel);
-    const found = log?.messages[placeOf(log, id)];
-    return found?.id === id ? found : undefined;
-  }
-
-  /** Takes the text out of a message. */
-  erase(channel: string, id: number): void {
-    const log = this.#data.logs.get(channel)!;
-    const place = placeOf(log, id);
-    const message = log.messages[place]!;
-    const erased = { ...message, text: REMOVED };
-    log.messages[place] = erased;
-    this.#data.bytes += cost(erased) - cost(message);
+    return log && messageAt(log, id);
   }
 
   /** The newest messages that fit, the newest first. */
   newest(channel: string, fits: (message: Message) => boolean, limit: number): Message[] {
     const log = this.#data.logs.get(channel);
-    const found: Message[] = [];
-    for (let n = (log?.messages.length ?? 0) - 1; n >= (log?.start ?? 0); n--) {
-      const message = log!.messages[n]!;
-      if (fits(message) && found.push(message) === limit) break;
-    }
-    return found;
+    return log === undefined ? [] : newestOf(log, fits, limit);
+  }
+
+  /** Takes the text out of a message that is kept. */
+  erase(channel: string, id: number): void {
+    const log = this.#data.logs.get(channel);
+    const message = log && messageAt(log, id);
+    if (log === undefined || message === undefined) return;
+    const erased = { ...message, text: REMOVED };
+    replace(log, erased);
+    this.#settle(log, costOf(erased) - costOf(message));
   }
 
   /** Forgets the channels that were empty for long enough. */
@@ -168,116 +128,77 @@ export class History {
       if (since > before) break;
       this.#forget(log);
     }
+    const { age = Infinity } = this.#options.rules.history;
+    if (age < Infinity) this.#dropOlder(this.#options.date() - age);
+  }
+
+  /** Drops the messages from before a date, in milliseconds since the epoch. */
+  #dropOlder(date: number): void {
+    for (const log of this.#data.logs.values()) {
+      while ((oldestOf(log)?.timestamp ?? Infinity) * 1000 < date) {
+        this.#settle(log, -costOf(takeOldest(log)));
+      }
+    }
   }
 
   #logOf(channel: string): Log {
-    return this.#data.logs.get(channel) ?? this.#make(channel, this.#data.forgotten);
-  }
-
-  #make(channel: string, base: number): Log {
-    const flags = { occupied: false, counted: false, used: false };
-    const log: Log = { channel, last: base, base, messages: [], start: 0, ...flags };
-    this.#data.logs.set(channel, log);
+    const { logs, forgotten } = this.#data;
+    let log = logs.get(channel);
+    if (log === undefined) logs.set(channel, (log = newLog(channel, forgotten)));
     return log;
   }
 
-  /** Counts a log among those that memory can be taken from. */
-  #count(log: Log, among: Set<Log>): void {
-    log.used = true;
-    if (log.counted) return;
-    log.counted = true;
-    among.add(log);
-    this.#data.bytes += logCost(log);
-  }
-
-  #uncount(log: Log): void {
-    if (!log.counted) return;
-    log.counted = false;
-    this.#data.bytes -= logCost(log);
-    if (!this.#data.others.delete(log)) this.#data.silent.delete(log);
+  /** Somebody pays for a log as long as it has messages or is only remembered. */
+  #settle(log: Log, change?: number): void {
+    settle(this.#data.accounts, log, isKept(log) || !log.occupied, change);
   }
 
   /** Makes a message the last of its log. */
-  #keep(log: Log, message: Message): void {
+  #keep(log: Log, message: Message, network = PRIVATE): void {
     const { empty } = this.#data;
+    const cost = costOf(message);
+    let change = 0;
     log.last = message.id;
-    // Its last member may have left while the message was on its way to a store.
-    if (!log.occupied) {
-      this.#uncount(log);
-      if (!empty.has(log)) empty.set(log, this.#options.clock());
+    log.used = true;
+    vote(log, network, cost);
+    if (this.#limit > 0) {
+      addMessage(log, message);
+      change += cost;
+      if (log.messages.length - log.start > this.#limit) change -= costOf(takeOldest(log));
     }
-    if (this.#limit === 0) return this.#options.onDrop?.(log.channel, message.id, false);
-    log.messages.push(message);
-    this.#data.bytes += cost(message);
-    if (log.messages.length - log.start > this.#limit) this.#dropOldest(log);
-    this.#count(log, this.#data.others);
+    // Its last member may have left while the message was on its way to a store.
+    if (!log.occupied && !empty.has(log)) empty.set(log, this.#options.clock());
+    this.#settle(log, change);
     this.#makeRoom();
   }
 
-  #dropOldest(log: Log): void {
-    const message = log.messages[log.start]!;
-    this.#data.bytes -= cost(message);
-    log.messages[log.start++] = undefined;
-    // Seldom, since it takes a copy.
-    if (log.start > COMPACT_FROM && 2 * log.start >= log.messages.length) {
-      log.messages = log.messages.slice(log.start);
-      log.start = 0;
-    }
-    this.#options.onDrop?.(log.channel, message.id, false);
-  }
-
   #forget(log: Log): void {
-    while (log.start < log.messages.length) this.#dropOldest(log);
-    this.#uncount(log);
+    settle(this.#data.accounts, log, false);
     this.#data.empty.delete(log);
     this.#data.logs.delete(log.channel);
-    if (log.last === log.base) return;
+    if (log.network === undefined) return;
     this.#data.forgotten = Math.max(this.#data.forgotten, log.last);
-    this.#options.onDrop?.(log.channel, log.last, true);
   }
 
   /**
-   * Drops what was not used lately: silent channels first, then the oldest messages. Each log that
-   * was used since the last time gets a second chance, so that a use costs no more than a flag. It
-   * drops a little more than it must, since looking for it takes time.
+   * Drops the oldest messages of the logs that have to give. It frees a little more than it must,
+   * since looking for them takes time.
    */
   #makeRoom(): void {
     const { memory } = this.#options.rules.history;
-    const data = this.#data;
-    if (data.bytes <= memory) return;
+    const { accounts } = this.#data;
+    if (accounts.bytes <= memory) return;
     const enough = memory * (1 - SPARE);
-    for (const log of data.silent) {
-      if (data.bytes <= enough) return;
-      this.#forget(log);
-    }
-    for (const log of data.others) {
-      if (data.bytes <= enough) return;
-      if (log.used) {
-        log.used = false;
-        data.others.delete(log);
-        data.others.add(log);
-        continue;
+    const chances = { left: CHANCES };
+    while (accounts.bytes > enough) {
+      const log = nextToGive(accounts, chances);
+      if (log === undefined) return;
+      // Until another is as large.
+      const { ring } = log;
+      while (isKept(log) && log.ring === ring && accounts.bytes > enough) {
+        this.#settle(log, -costOf(takeOldest(log)));
       }
-      while (data.bytes > enough && log.start < log.messages.length) this.#dropOldest(log);
-      if (log.start < log.messages.length) return;
-      if (log.occupied) this.#uncount(log);
-      else this.#forget(log);
+      if (!isKept(log) && !log.occupied) this.#forget(log);
     }
   }
-}
-
-/** The place of the first message with this id or a higher one, by bisection. */
-function placeOf({ messages, start }: Log, id: number): number {
-  let low = start;
-  let high = messages.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (messages[middle]!.id < id) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-function slice({ messages }: Log, start: number, end: number): Message[] {
-  return messages.slice(start, Math.max(start, end)) as Message[];
 }

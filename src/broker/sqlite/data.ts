@@ -6,6 +6,7 @@ import { createLocalData, type LocalData } from "../memory/local.ts";
 import { type Hold, Names } from "../memory/names.ts";
 import { Refs } from "../memory/refs.ts";
 import { RESTORED } from "../memory/shares.ts";
+import { COPY_KEPT } from "./copies.ts";
 import type { SharedFile } from "./file.ts";
 import type { ReaderData } from "./reader.ts";
 import { createTailsData, type TailsData } from "./tails.ts";
@@ -99,7 +100,10 @@ export async function openFile(path: string, options: SqliteOptions): Promise<Sq
   }
   const { contents, shares, shared, migrated, failure } = reply;
   for (const file of shared) warnOf(file, options.log);
-  if (migrated !== undefined) options.log.info("database migrated", { ...migrated });
+  if (migrated !== undefined) {
+    const on = new Date(options.date() + COPY_KEPT * 1000).toISOString().slice(0, 10);
+    options.log.info("database migrated", { ...migrated, advice: `the copy is deleted on ${on}` });
+  }
   if (failure !== undefined) logFailure(options.log, failure);
   const data: SqliteData = {
     ...createLocalData(contents.secret),

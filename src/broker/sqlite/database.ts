@@ -2,6 +2,7 @@ import { Database } from "bun:sqlite";
 import { closeSync, existsSync, openSync, rmSync } from "node:fs";
 import { resolve } from "node:path";
 import { REMEMBERED } from "../memory/refs.ts";
+import { copyPath } from "./copies.ts";
 import { DatabaseFile, GONE, prepare, type SharedFile } from "./file.ts";
 import type { Contents, Expired, Ref } from "./orders.ts";
 import { APPLICATION, STEPS } from "./schema.ts";
@@ -38,6 +39,8 @@ export interface OpenDatabase {
   uncleared: boolean;
   /** Channels that are being forgotten. */
   readonly forgetting: Expired[];
+  /** When it was last looked for old copies, in seconds since the epoch. */
+  copiesSeen: number;
 }
 
 /** An older file was brought up to date; a copy of what it was stands beside it. */
@@ -65,7 +68,7 @@ export function open(name: string, now: number): OpenDatabase {
     database.run("PRAGMA secure_delete = ON");
     // A text that was removed right before a crash leaves the log.
     const uncleared = !clearLog(database);
-    const copy = version === undefined || version === STEPS.length ? "" : `${path}-v${version}`;
+    const copy = version === undefined || version === STEPS.length ? "" : copyPath(path, version);
     if (copy !== "") copyTo(database, copy);
     const failure = bringUpToDate(database, version ?? 0, now);
     // Also if the start that migrated it did not come so far.
@@ -74,7 +77,7 @@ export function open(name: string, now: number): OpenDatabase {
     const migrated = copy === "" ? undefined : { from: version!, copy };
     // From here on, messages wait behind whatever this waits for.
     database.run("PRAGMA busy_timeout = 50");
-    const progress = { uncleared, forgetting: [] };
+    const progress = { uncleared, forgetting: [], copiesSeen: 0 };
     return { path, database, shares, file, lock, shared, migrated, failure, ...progress };
   } catch (error) {
     database.close();
@@ -120,7 +123,7 @@ function lockFile(path: string): Database {
 }
 
 /** @returns undefined for a new file */
-function versionOf(database: Database): number | undefined {
+export function versionOf(database: Database): number | undefined {
   const application = pragma(database, "application_id");
   const version = pragma(database, "user_version");
   const empty = database.query("SELECT 1 FROM sqlite_schema").get() === null;
@@ -133,8 +136,8 @@ function versionOf(database: Database): number | undefined {
 }
 
 /** Copies the database to a new file, private like the database. */
-function copyTo(database: Database, path: string): void {
-  // One that is there is from a migration that was interrupted.
+export function copyTo(database: Database, path: string): void {
+  // A leftover of a copy that was interrupted.
   rmSync(path, { force: true });
   closeSync(openSync(path, "wx", 0o600));
   database.run("VACUUM INTO ?", [path]);
@@ -208,7 +211,7 @@ export function isFull(error: unknown): boolean {
   return code === "SQLITE_FULL" || code === "SQLITE_IOERR_WRITE";
 }
 
-function pragma(database: Database, name: string): number {
+export function pragma(database: Database, name: string): number {
   return Object.values(database.query(`PRAGMA ${name}`).get() as Record<string, number>)[0] ?? 0;
 }
 

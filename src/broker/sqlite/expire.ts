@@ -1,5 +1,5 @@
 import type { Database } from "bun:sqlite";
-import type { OpenDatabase } from "./database.ts";
+import { type OpenDatabase, pragma } from "./database.ts";
 import type { Drop, Expired, Reply, Retention } from "./orders.ts";
 import { drop, dropOldest, STEP, STORED, type Stored, Touched } from "./write.ts";
 
@@ -14,7 +14,7 @@ export function expire(
   { limit, ttl, age, size }: Retention,
   expired: readonly Expired[],
   now: number,
-): Omit<Reply & { done: "expire" }, "done"> {
+): Omit<Reply & { done: "expire" }, "done" | "copies"> {
   const { database, forgetting } = opened;
   const drops: Drop[] = [];
   const touched = new Touched(database);
@@ -68,10 +68,9 @@ function tooOld(database: Database, before: number) {
 }
 
 /** Bytes of the file that are in use. */
-function sizeOf(database: Database): number {
-  const of = (name: string) =>
-    Object.values(database.query(`PRAGMA ${name}`).get() as Record<string, number>)[0] ?? 0;
-  return (of("page_count") - of("freelist_count")) * of("page_size");
+export function sizeOf(database: Database): number {
+  const pages = pragma(database, "page_count") - pragma(database, "freelist_count");
+  return pages * pragma(database, "page_size");
 }
 
 /** The largest channels of the network whose channels take the most. */

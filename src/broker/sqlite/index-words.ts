@@ -31,7 +31,8 @@ export function unindexMessage(database: Database, message: Indexed): void {
     .run(message.place, entryOf(message));
 }
 
-function entryOf({ channel, text, user }: Indexed): string {
+/** The words that a message is found by, with blanks between them. */
+export function entryOf({ channel, text, user }: Indexed): string {
   const words = wordsOf(JSON.parse(text) as string).map((word) => `${channel}_${word}`);
   return [`${channel}_${authorOf(keyOf(JSON.parse(user) as string))}`, ...words].join(" ");
 }

@@ -121,6 +121,8 @@ export type Reply =
       readonly unused: readonly Expired[];
       /** Whether there is more to let go of. */
       readonly more: boolean;
+      /** Copies of older files that were deleted. */
+      readonly copies: readonly string[];
     }
   | { readonly done: "read"; readonly found: Answered | Unreadable }
   | { readonly done: "close" }

@@ -1,7 +1,7 @@
 import type { Database } from "bun:sqlite";
 import { hashOf } from "../memory/refs.ts";
 import type { Posted } from "../memory/refs.ts";
-import { indexMessage } from "./index-words.ts";
+import { recount } from "./tally.ts";
 
 /** The schema of the database, and the steps that older files take to it. */
 
@@ -91,15 +91,10 @@ function keepForGood(database: Database): void {
      INSERT INTO messages
        SELECT NULL, number, id, prev, timestamp, text, user, NULL, NULL, NULL
        FROM old_messages JOIN channels USING (channel) ORDER BY id;
-     UPDATE channels SET (kept, bytes, used) = (
-       SELECT count(*), coalesce(sum(length(text) + length(user)), 0), coalesce(max(timestamp), 0)
-       FROM messages WHERE messages.channel = number);
+     UPDATE channels SET used = coalesce(
+       (SELECT max(timestamp) FROM messages WHERE messages.channel = number), 0);
      DROP TABLE old_messages;
      DROP TABLE old_channels;`,
   );
-  const rows = database.prepare<Parameters<typeof indexMessage>[1], []>(
-    "SELECT place, channel, text, user FROM messages",
-  );
-  for (const row of rows.iterate()) indexMessage(database, row);
-  rows.finalize();
+  recount(database);
 }

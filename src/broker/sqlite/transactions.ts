@@ -1,5 +1,6 @@
 import type { Database } from "bun:sqlite";
 import { statfsSync } from "node:fs";
+import { deleteOldCopies } from "./copies.ts";
 import { clearLog, isFull, type OpenDatabase, reasonOf } from "./database.ts";
 import { expire } from "./expire.ts";
 import { GONE } from "./file.ts";
@@ -9,7 +10,9 @@ import { insert } from "./write.ts";
 /** What is written is one transaction each time: all of it is on the disk, or nothing. */
 
 type Expiry = Reply & { readonly done: "expire" };
-const NOTHING: Expiry = { done: "expire", drops: [], unused: [], more: false };
+const NOTHING: Expiry = { done: "expire", drops: [], unused: [], more: false, copies: [] };
+/** Seconds between two looks for old copies. */
+const DAY = 24 * 3600;
 
 type Write = Order & { readonly do: "write" };
 
@@ -54,6 +57,7 @@ export function expireOnce(
   const { database, file } = opened;
   if (opened.uncleared) opened.uncleared = !clearLog(database);
   if (!file.isThere()) return NOTHING;
+  const copies = oldCopies(opened, now);
   try {
     database.run("BEGIN IMMEDIATE");
     const expiry = expire(opened, retention, expired, now);
@@ -61,11 +65,18 @@ export function expireOnce(
       database.query("UPDATE meta SET limits = ?").run(JSON.stringify(limits));
     }
     database.run("COMMIT");
-    return { done: "expire", ...expiry };
+    return { done: "expire", ...expiry, copies };
   } catch {
     if (database.inTransaction) database.run("ROLLBACK");
-    return NOTHING;
+    return { ...NOTHING, copies };
   }
+}
+
+/** At the start and then once a day, deletes old copies. @returns which */
+function oldCopies(opened: OpenDatabase, now: number): readonly string[] {
+  if (now - opened.copiesSeen < DAY) return [];
+  opened.copiesSeen = now;
+  return deleteOldCopies(opened.path, now);
 }
 
 function isEmpty({ messages, names, probe }: Batch): boolean {

@@ -183,8 +183,9 @@ export class Writer {
     if (posts.length > 0 || namesWait) this.#schedule();
   }
 
-  #onExpired({ drops, unused, more }: Reply & { done: "expire" }): void {
+  #onExpired({ drops, unused, more, copies }: Reply & { done: "expire" }): void {
     this.#expiring = false;
+    for (const copy of copies) this.#log.info("copy of an older database deleted", { copy });
     this.#lowered &&= drops.length > 0;
     for (const drop of drops) this.#events.dropped(drop);
     this.#expired.push(...unused.filter(({ channel }) => !this.#events.isUsed(channel)));
