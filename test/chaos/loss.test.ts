@@ -2,6 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { enter, V1 } from "../helpers/client.ts";
 import { checkFrame } from "../helpers/frames.ts";
 import { randomFrom } from "../helpers/random.ts";
 import { type Shoal, startShoal } from "../helpers/shoal.ts";
@@ -9,7 +10,8 @@ import { LONG } from "./attack.ts";
 
 /**
  * The promise under faults: an acknowledged message reaches everyone once, in one order, or they
- * hear of a gap. Clients break off, come back and rename; the server is killed and started again.
+ * hear of a gap. Clients break off, come back, rename and remove what they said; the server is killed
+ * and started again. The history is larger than what memory may hold of it.
  */
 
 const folder = mkdtempSync(join(tmpdir(), "shoal-loss-"));
@@ -24,6 +26,7 @@ interface Item {
   text: string;
   id: number;
   prev: number;
+  deletes?: number;
 }
 
 /** The fields of all frames that the server sends. */
@@ -44,7 +47,10 @@ class Member {
   readonly acks = new Map<string, number>();
   gaps = 0;
   drops = 0;
-  private readonly unsent: string[] = [];
+  /** By ref: what was not acknowledged yet. */
+  private readonly unsent = new Map<string, object>();
+  /** The ids of what it posted and did not remove. */
+  private readonly own: number[] = [];
   private socket: WebSocket | undefined;
   private session: string | undefined;
   private user: string;
@@ -72,19 +78,31 @@ class Member {
   }
 
   get idle(): boolean {
-    return this.unsent.length === 0 && this.live === undefined && this.socket?.readyState === 1;
+    return this.unsent.size === 0 && this.live === undefined && this.socket?.readyState === 1;
   }
 
   post(): void {
     const text = `${this.name}-${this.posted++}`;
-    this.unsent.push(text);
+    this.request({ type: "message", text, ref: text });
+  }
+
+  /** Removes something that it said. @returns whether there is something */
+  remove(): boolean {
+    const [id] = this.own.splice(Math.floor(this.random() * this.own.length), 1);
+    if (id !== undefined) this.request({ type: "delete", id, ref: `delete ${id}` });
+    return id !== undefined;
+  }
+
+  private request(frame: { type: string; ref: string; [field: string]: unknown }): void {
+    this.unsent.set(frame.ref, frame);
     // Only once it has its session: in another one, the same ref would be another message.
-    if (this.identified) this.say({ type: "message", text, ref: text });
+    if (this.identified) this.say(frame);
   }
 
   rename(): void {
     this.user = `${this.name}-${Math.floor(this.random() * 1000)}`;
-    this.say({ type: "identity", user: this.user });
+    // Not before it has its session on this connection: it would get another one.
+    if (this.identified) this.say({ type: "identity", user: this.user });
   }
 
   drop(): void {
@@ -131,19 +149,17 @@ class Member {
           this.user = `${this.name}-${Math.floor(this.random() * 1e6)}`;
           return this.say({ type: "identity", user: this.user, session: this.session });
         }
-        if (this.session === frame.session && this.acks.size > 0 && this.unsent.length === 0)
-          return;
+        if (this.session === frame.session && this.acks.size > 0 && this.unsent.size === 0) return;
         this.session = frame.session;
         this.identified = true;
-        for (const text of this.unsent) this.say({ type: "message", text, ref: text });
+        for (const one of this.unsent.values()) this.say(one);
         return;
       case "ack": {
         const { ref } = frame;
         const before = this.acks.get(ref);
         if (before !== undefined && before !== frame.id) throw new Error(`${ref} has two ids`);
         this.acks.set(ref, frame.id);
-        const place = this.unsent.indexOf(ref);
-        if (place !== -1) this.unsent.splice(place, 1);
+        if (this.unsent.delete(ref) && !ref.startsWith("delete ")) this.own.push(frame.id);
         return;
       }
       case "message":
@@ -151,7 +167,7 @@ class Member {
         else this.live.push(frame);
         return;
       case "history":
-        if (frame.gap === "true" && this.seen.length > 0) this.gaps++;
+        if (frame.gap === "true") this.gaps++;
         for (const item of frame.messages) this.take(item, frame.gap === "true");
         if (frame.more === "true") return this.page();
         for (const item of this.live ?? []) this.take(item);
@@ -164,11 +180,7 @@ class Member {
   }
 
   private page(): void {
-    this.say({
-      type: "history",
-      ...(this.seen.length > 0 ? { after: this.last } : {}),
-      limit: 200,
-    });
+    this.say({ type: "history", after: this.last, limit: 200 });
   }
 
   private take(item: Item, gapTold = false): void {
@@ -179,6 +191,9 @@ class Member {
       );
     }
     this.seen.push(item);
+    if (item.deletes === undefined) return;
+    const removed = this.seen.find(({ id }) => id === item.deletes);
+    if (removed !== undefined) removed.text = "";
   }
 }
 
@@ -188,18 +203,42 @@ class Member {
  * @returns how many messages were acknowledged
  */
 function checkChannel(members: readonly Member[]): number {
-  const linesOf = ({ seen }: Member) => seen.map(({ id, prev, text }) => `${id} ${prev} ${text}`);
+  const linesOf = ({ seen }: Member) => seen.map(lineOf);
   // The longest view. Every other one is an end of it, to the byte.
   const longest = members.toSorted((a, b) => b.seen.length - a.seen.length)[0]!;
   const lines = linesOf(longest);
-  const ids = new Map(longest.seen.map(({ text, id }) => [text, id]));
-  expect(ids.size).toBe(lines.length);
+  const items = new Map(longest.seen.map((item) => [item.id, item]));
+  expect(items.size).toBe(lines.length);
   for (const member of members) {
     expect(member.gaps).toBe(0);
     expect(linesOf(member)).toEqual(lines.slice(lines.length - member.seen.length));
-    for (const [ref, id] of member.acks) expect(ids.get(ref)).toBe(id);
+    for (const [ref, id] of member.acks) {
+      const { text, deletes } = items.get(id)!;
+      if (deletes === undefined) expect(text === ref || text === "").toBe(true);
+      else expect([ref, items.get(deletes)!.text]).toEqual([`delete ${deletes}`, ""]);
+    }
   }
-  return members.reduce((sum, { acks }) => sum + acks.size, 0);
+  const acknowledged = members.reduce((sum, { acks }) => sum + acks.size, 0);
+  expect(acknowledged).toBe(lines.length);
+  return acknowledged;
+}
+
+function lineOf({ id, prev, text, deletes }: Item): string {
+  return `${id} ${prev} ${text} ${deletes}`;
+}
+
+/** What a newcomer reads of a channel, from its first message on. */
+async function readAll(url: string): Promise<Item[]> {
+  const client = await enter(url, V1);
+  const items: Item[] = [];
+  for (let more = true; more;) {
+    client.say({ type: "history", after: items.at(-1)?.id ?? 0, limit: 200 });
+    const page = await client.nextOf("history");
+    items.push(...(page.messages as Item[]));
+    more = page.more === "true";
+  }
+  await client.close();
+  return items;
 }
 
 const RUNS = LONG ? 5 : 1;
@@ -216,6 +255,7 @@ test.each(seeds)(
       DATABASE: join(folder, `${seed}.sqlite`),
       MESSAGE_RATE: "0",
       HISTORY_LIMIT: "100000",
+      HISTORY_MEMORY: "100000",
       HEARTBEAT_INTERVAL: "10",
     };
     let shoal: Shoal = await startShoal({ env });
@@ -226,10 +266,12 @@ test.each(seeds)(
     });
     const pick = () => members[Math.floor(random() * CLIENTS)]!;
 
+    let removals = 0;
     for (let sent = 0; sent < MESSAGES; sent++) {
       pick().post();
       if (random() < 0.01) pick().drop();
       if (random() < 0.01) pick().rename();
+      if (random() < 0.05 && pick().remove()) removals++;
       if (sent % 20 === 0) await Bun.sleep(1);
       if (sent % Math.floor(MESSAGES / (KILLS + 1)) === 0 && sent > 0) {
         await shoal.end("SIGKILL");
@@ -247,9 +289,13 @@ test.each(seeds)(
 
     let acknowledged = 0;
     for (let n = 0; n < CHANNELS; n++) {
-      acknowledged += checkChannel(members.filter(({ channel }) => channel === `c${n}`));
+      const here = members.filter(({ channel }) => channel === `c${n}`);
+      acknowledged += checkChannel(here);
+      const kept = (await readAll(`${target.ws}/c${n}`)).map(lineOf);
+      for (const { seen } of here) expect(kept.slice(-seen.length)).toEqual(seen.map(lineOf));
     }
-    expect(acknowledged).toBe(MESSAGES + CLIENTS);
+    expect(removals).toBeGreaterThan(10);
+    expect(acknowledged).toBe(MESSAGES + CLIENTS + removals);
     expect(members.reduce((sum, { drops }) => sum + drops, 0)).toBeGreaterThan(50);
     for (const member of members) member.end();
     expect(await shoal.end()).toBe(0);

@@ -130,7 +130,9 @@ describe("sqlite: a truncated file", () => {
       copyFileSync(await good, path);
       truncateSync(path, 4096 + Math.floor(random() * (readFileSync(path).length - 8192)));
       const fault = await openFileStore(path, KEPT).catch((error: Error) => error.message);
-      expect(fault).toBe(`DATABASE ${path} cannot be used: database disk image is malformed.`);
+      expect(fault).toBe(
+        `DATABASE ${path} cannot be used: it is damaged (database disk image is malformed); shoal check says what is left.`,
+      );
     }
   });
 

@@ -240,5 +240,7 @@ export function read(database: Database, now: number): Contents {
 
 export function reasonOf(error: unknown): string {
   const { code, message } = error as { code?: string; message: string };
-  return code === "SQLITE_BUSY" ? "another process uses it" : message;
+  if (code === "SQLITE_BUSY") return "another process uses it";
+  const isDamaged = code?.startsWith("SQLITE_CORRUPT") === true;
+  return isDamaged ? `it is damaged (${message}); shoal check says what is left` : message;
 }
