@@ -21,6 +21,8 @@ export type LinkState = "connecting" | "waiting" | "offline";
 const PATIENCE = 10_000;
 /** Heartbeat intervals of silence after which a connection is dead, and milliseconds at least. */
 const SILENCE = { intervals: 2.5, least: 1000 };
+/** The longest that a server can ask to wait, in seconds. */
+const MOST = 3600;
 /** Milliseconds after which a connection counts as good, and the back-off starts over. */
 const STEADY = 10_000;
 
@@ -158,8 +160,10 @@ export class Link {
     if (!isSentence || answer.status === 426) return;
     const detail = (await answer.text()).trim();
     if (this.#socket !== undefined || this.#retryTimer !== timer || signal.aborted) return;
-    const seconds = Number(answer.headers.get("retry-after"));
-    this.#wait(seconds * 1000 + backoff(this.#tries, this.#options.random), detail);
+    // What stands between may answer with a date instead.
+    const seconds = Number(answer.headers.get("retry-after")) || 0;
+    const least = Math.min(Math.max(seconds, 0), MOST) * 1000;
+    this.#wait(least + backoff(this.#tries, this.#options.random), detail);
   }
 
   /** Forgets the connection, and whatever still arrives from it. */

@@ -28,26 +28,20 @@ export class Pages {
     const key = keyOf(channel, query);
     const bytes = ENTRY_BYTES + 2 * (key.length + frame.length);
     this.#delete(key);
-    if (this.#bytes + bytes > MAX_BYTES) this.#clear();
+    if (this.#bytes + bytes > MAX_BYTES) this.clear();
     this.#entries.set(key, { channel, told: channel.told, frame, bytes });
     this.#bytes += bytes;
   }
 
-  /** Drops the pages of channels that have changed or are gone. */
-  sweep(): void {
-    for (const [key, { channel, told }] of this.#entries) {
-      if (channel.held === 0 || channel.told !== told) this.#delete(key);
-    }
+  /** Drops all, since messages may have expired. Call it about every second. */
+  clear(): void {
+    this.#entries.clear();
+    this.#bytes = 0;
   }
 
   #delete(key: string): void {
     this.#bytes -= this.#entries.get(key)?.bytes ?? 0;
     this.#entries.delete(key);
-  }
-
-  #clear(): void {
-    this.#entries.clear();
-    this.#bytes = 0;
   }
 }
 

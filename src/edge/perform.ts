@@ -67,9 +67,9 @@ export class Performer {
     }
   }
 
-  /** Forgets pages that nobody can ask for any more. Call it about every second. */
+  /** Forgets the pages that were made. Call it about every second. */
   renew(): void {
-    this.#pages.sweep();
+    this.#pages.clear();
   }
 
   /** Frees a peer's name, or keeps it for its session. */

@@ -98,6 +98,19 @@ test("a page that was asked for is the same until something is said, and then an
   expect(pages).toEqual(["1", "1", "12", "12", "23", "23"]);
 });
 
+test("a page that was asked for before has no message that has expired since", async () => {
+  await using server = await serve({ historyAge: 1 });
+  const ann = await enterAs(`${server.ws}/a`, "ann", V1);
+  ann.say({ type: "message", text: "secret", ref: "1" });
+  await ann.nextOf("ack");
+  for (let n = 0, kept = 1; kept > 0; n++) {
+    expect(n).toBeLessThan(50);
+    ann.say({ type: "history" });
+    kept = ((await ann.nextOf("history")).messages as unknown[]).length;
+    await Bun.sleep(100);
+  }
+});
+
 test("searches are fewer than pages, and leave room for those who have not searched", () => {
   const now = 1000;
   const allowance = new Allowance(true, () => now);

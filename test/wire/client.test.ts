@@ -409,6 +409,27 @@ describe("a refused connection", () => {
     await until(() => states.filter(({ detail }) => detail === "Not from there.").length === 2);
   });
 
+  test.each(["Wed, 21 Oct 2026 07:28:00 GMT", "-7", "99999999", "Infinity"])(
+    "is tried again neither at once nor never if told to wait %p",
+    async (after) => {
+      let asked = 0;
+      await using server = Bun.serve({
+        port: 0,
+        hostname: "127.0.0.1",
+        fetch(request) {
+          if (!request.headers.has("upgrade")) asked++;
+          return new Response("No.\n", { status: 503, headers: { ...type, "Retry-After": after } });
+        },
+      });
+      using refused = chat(`${server.url.href}a`, { random: () => 0.99 });
+      const states = collect(refused, "state");
+      await until(() => states.at(-1)?.detail !== undefined);
+      expect(states.at(-1)!.retryAt! - Date.now()).toBeWithin(500, 3_700_000);
+      await Bun.sleep(300);
+      expect(asked).toBe(1);
+    },
+  );
+
   test("has no reason if what answers is not the chat server", async () => {
     await using server = refusing(502, "<h1>Bad gateway</h1>", { "Content-Type": "text/html" });
     using refused = chat(`${server.url.href}a`);
