@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { launch, visit } from "../helpers/browser.ts";
+import { enter } from "../helpers/client.ts";
+import { serve } from "../helpers/server.ts";
 import { type ShoalOptions, startShoal } from "../helpers/shoal.ts";
 
 let browser: Browser;
@@ -57,6 +59,19 @@ describe("an outage", () => {
     expect(await cat.texts()).toEqual(said);
     await Promise.all([amy.close(), bob.close(), cat.close()]);
     await shoal.end();
+  });
+
+  test("the page shows why a full server refuses it, and when it tries again", async () => {
+    await using server = await serve({ maxConnections: 1 });
+    const other = await enter(`${server.ws}/full`);
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    await page.goto(`${server.http}/full`);
+    await page
+      .getByText(/no room for more connections \(MAX_CONNECTIONS\)\..* Reconnecting in \d+ s/)
+      .waitFor();
+    await context.close();
+    await other.close();
   });
 
   test("a server that forgets is a visible gap", async () => {
