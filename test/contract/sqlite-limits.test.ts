@@ -221,6 +221,21 @@ describe("sqlite: a limit that was changed", () => {
   });
 });
 
+test("sqlite: a channel is charged to the network that takes most in it, not to the busiest", async () => {
+  const path = newFile();
+  const store = await openFileStore(path, FOR_EVER);
+  await store.post("a", 20, { network: "chats" });
+  await store.post("a", 5, { text: "long".repeat(400), network: "floods" });
+  await store.post("a", 20, { network: "chats" });
+  const rows = new Database(path)
+    .query(
+      "SELECT owner = network AS pays FROM messages, channels ORDER BY length(text) DESC LIMIT 1",
+    )
+    .all();
+  expect(rows).toEqual([{ pays: 1 }]);
+  await store.broker.close();
+});
+
 describe("sqlite: a step that cannot be written", () => {
   test("is done later, with all that had to go", async () => {
     const path = newFile();

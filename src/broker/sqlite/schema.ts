@@ -69,7 +69,7 @@ function widenHashes(database: Database): void {
 /**
  * Makes the file the history, and no longer a copy of what memory holds. Messages stand in the order
  * in which they were said (`place`), so that the oldest of all are found without an index. A channel
- * counts what is kept of it, and is charged to one network; see shares.ts. `words` is the index of
+ * counts what is kept of it, and is charged to one network; see accounts.ts. `words` is the index of
  * the texts; it has no copy of them.
  */
 function keepForGood(database: Database): void {
