@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { hashOf } from "../../src/broker/memory/refs.ts";
@@ -483,9 +483,11 @@ describe("sqlite: a file that cannot be used is told, and left as it is", () => 
     expect(await faultOf(join(folder, "nowhere", "x.sqlite"))).toContain("ENOENT");
   });
 
-  test("one that another process uses", async () => {
-    const path = newFile();
-    const store = await openStore(path);
+  test.each(["its path", "a link to it"])("one that another process uses, by %s", async (by) => {
+    const file = newFile();
+    const store = await openStore(file);
+    const path = by === "its path" ? file : `${file}-link`;
+    if (path !== file) symlinkSync(file, path);
     const script = `
       import { openFile } from ${JSON.stringify(join(import.meta.dir, "../../src/broker/sqlite/data.ts"))};
       const options = { rules: ${JSON.stringify(RULES)}, clock: Date.now, date: Date.now };
