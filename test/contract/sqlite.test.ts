@@ -499,3 +499,16 @@ describe("sqlite: a file that cannot be used is told, and left as it is", () => 
     await store.close();
   });
 });
+
+describe("sqlite: a thread that reads", () => {
+  test("and ends leaves nobody waiting, and another one takes its place", async () => {
+    const { data, options } = await openData();
+    const broker = asked(new SqliteBroker(data, options));
+    await broker.join("a");
+    const pages = ["b", "c"].map((channel) => broker.history(channel, { limit: 1 }));
+    data.reader.pages.worker!.terminate();
+    await Promise.all(pages);
+    expect(await broker.history("d", { limit: 1 })).toMatchObject({ messages: [] });
+    await broker.close();
+  });
+});
