@@ -335,6 +335,18 @@ test("sqlite: a reload leaves no listener on the thread, and loses no answer", a
   expect(counted.listeners()).toBe(0);
 });
 
+test("sqlite: what is read goes on over a reload, and is read once", async () => {
+  const { data, options } = await openData();
+  const first = new SqliteBroker(data, options);
+  const joined = asked(first).join("a");
+  first.dispose();
+  const second = asked(new SqliteBroker(data, options));
+  const again = second.join("a");
+  expect(data.reader.pages.waiting.length).toBe(1);
+  expect(await joined).toBe(await again);
+  await second.close();
+});
+
 /** Data whose thread counts the listeners that it has. */
 function counting(data: SqliteData) {
   const { worker } = data;
