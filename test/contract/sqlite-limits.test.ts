@@ -66,6 +66,18 @@ describe("sqlite: HISTORY_AGE", () => {
   });
 });
 
+test("sqlite: messages from a date that was wrong hold up no others that are too old", async () => {
+  const store = await openFileStore(newFile(), { ...FOR_EVER, age: HOUR });
+  store.now += 1000 * HOUR;
+  await store.post("ahead", 250);
+  store.now -= 1000 * HOUR;
+  await store.post("a", 50);
+  store.now += HOUR + 1000;
+  await store.until(() => inFile(store.path, "a") === 0);
+  expect(inFile(store.path, "ahead")).toBe(250);
+  await store.broker.close();
+});
+
 describe("sqlite: HISTORY_TTL", () => {
   const TTL = { limit: 10_000, ttl: HOUR };
 

@@ -29,7 +29,9 @@ export function expire(
       dropFrom(channel, Math.min(over, STEP));
     }
   }
-  if (age > 0) for (const { channel, old } of tooOld(database, now - age)) dropFrom(channel, old);
+  if (age > 0) {
+    for (const { channel, old } of tooOld(database, now - age, now)) dropFrom(channel, old);
+  }
   if (size > 0 && sizeOf(database) > size) {
     for (const channel of largestShare(database)) dropFrom(channel, STEP);
   }
@@ -57,16 +59,16 @@ function overLimit(database: Database, limit: number) {
     .all(limit, limit);
 }
 
-/** The channels of the oldest messages, and how many of them are too old. */
-function tooOld(database: Database, before: number) {
+/** The channels of the oldest messages that are not ahead of the date, and how many are too old. */
+function tooOld(database: Database, before: number, now: number) {
   return database
-    .query<{ channel: string; old: number }, [number, number]>(
+    .query<{ channel: string; old: number }, [number, number, number]>(
       `SELECT channels.channel AS channel, count(*) AS old FROM
-         (SELECT channel, timestamp FROM messages ORDER BY place LIMIT ?) AS oldest
+         (SELECT channel, timestamp FROM messages WHERE timestamp <= ? ORDER BY place LIMIT ?) AS oldest
          JOIN channels ON number = oldest.channel
        WHERE oldest.timestamp < ? GROUP BY number`,
     )
-    .all(STEP, before);
+    .all(now, STEP, before);
 }
 
 /** Bytes of the file that are in use. */
