@@ -208,6 +208,18 @@ describe("with ORIGINS set", () => {
     await (await connect(`${server.ws}/a`)).close();
   });
 
+  test("its own page is told so, for which browsers send no Origin", async () => {
+    await using server = await serve(settings);
+    const ask = async (headers: Record<string, string>) => {
+      const response = await fetch(`${server.http}/a`, { headers });
+      return [response.status, await response.text()];
+    };
+    const [status, sentence] = await ask({ Referer: `${server.http}/a` });
+    expect([status, sentence]).toEqual([403, expect.stringContaining(`from ${server.http} may`)]);
+    expect((await ask({ Referer: "https://chat.my.site/a" }))[0]).toBe(426);
+    expect((await ask({ Referer: "?", Accept: "text/html" }))[0]).toBe(200);
+  });
+
   test("a Host that is not Shoal's own is refused, for the page too", async () => {
     await using server = await serve(settings);
     const headers = { Host: "evil.example", Accept: "text/html" };
