@@ -13,7 +13,7 @@ import {
   OVERLOADED,
 } from "../protocol/codes.ts";
 import { type Decoded, decode } from "../protocol/decode.ts";
-import { errorFrame, IDENTITY_REFUSED, identityRefusedV1 } from "../protocol/encode.ts";
+import { errorFrame, IDENTITY_REFUSED, identityRefusedV1, REMOVED } from "../protocol/encode.ts";
 import type { Command } from "../protocol/inbound.ts";
 import { PAGE } from "../protocol/limits.ts";
 import { type Name, nameOf } from "../protocol/names.ts";
@@ -170,14 +170,19 @@ function pageOf(limit: number = PAGE.default): number {
 
 /** Whoever has the session may remove what it said, under whatever name. */
 function remove(
-  { session, visitor }: Connection,
+  connection: Connection,
   { id, ref }: Command & { type: "delete" },
   now: number,
-  { visitors }: Rules,
+  { visitors, load }: Rules,
 ): Outcome {
+  const { session, visitor, channel } = connection;
   if (session === undefined) return error("not_identified", ref);
   const limit = visitor && spendMessage(visitor, false, visitors, now);
   if (limit !== undefined) return error("rate_limited", ref, ADDRESS_LIMITS[limit]);
+  // A removal is delivered like a message.
+  if (load?.admits(connection, listenersOf(channel), REMOVED.length, now) === false) {
+    return error("rate_limited", ref, OVERLOADED);
+  }
   return { do: "remove", id, session, ref };
 }
 
