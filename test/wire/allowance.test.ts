@@ -1,10 +1,16 @@
 import { expect, test } from "bun:test";
 import { type Client, enter, enterAs, V1 } from "../helpers/client.ts";
 import { Allowance } from "../../src/edge/allowance.ts";
+import { Visitors, visitorLimits } from "../../src/auth/visitors.ts";
+import { readConfig } from "../../src/config.ts";
 import { Peer } from "../../src/edge/peer.ts";
 import { hold } from "../../src/node/channels.ts";
 import { connect } from "../../src/client/client.ts";
 import { serve, type TestServer } from "../helpers/server.ts";
+
+const read = readConfig({}, () => false);
+if ("faults" in read) throw new Error(read.faults.join());
+const usual = read.config;
 
 /** A channel whose newest 50 messages make a full page of 256 KiB. */
 async function full(server: TestServer): Promise<Client> {
@@ -109,6 +115,32 @@ test("a page that was asked for before has no message that has expired since", a
     kept = ((await ann.nextOf("history")).messages as unknown[]).length;
     await Bun.sleep(100);
   }
+});
+
+test("one address cannot take what is left for others, with however many connections", () => {
+  let now = 1000;
+  const allowance = new Allowance(true, () => now);
+  const visitors = new Visitors(new Map(), visitorLimits(usual));
+  const peer = (network: string) => {
+    const visitor = visitors.enter(network, now);
+    if ("setting" in visitor) throw new Error(visitor.setting);
+    return new Peer(hold(new Map(), "a"), true, now, visitor);
+  };
+  const crowd = Array.from({ length: 900 }, () => peer("203.0.113.1"));
+  const ann = peer("203.0.113.2");
+  const refused = { page: 0, search: 0 };
+  for (let step = 0; step < 3000; step++) {
+    now += 10;
+    for (const one of crowd) {
+      if (step % 2 === 0) allowance.search(one);
+      else if (allowance.allows(one)) allowance.charge(one, 256 * 1024);
+    }
+    if (step % 200 === 150 && !allowance.search(ann)) refused.search++;
+    if (step % 200 !== 50) continue;
+    if (allowance.allows(ann)) allowance.charge(ann, 256 * 1024);
+    else refused.page++;
+  }
+  expect(refused).toEqual({ page: 0, search: 0 });
 });
 
 test("searches are fewer than pages, and leave room for those who have not searched", () => {
