@@ -194,7 +194,7 @@ export class Performer {
 
   #answerPage(peer: Peer, frame: string): void {
     const { allowance, node, flow } = this.#parts;
-    allowance.charge(peer, frame.length);
+    allowance.charge(peer, Buffer.byteLength(frame));
     node.tell(peer, frame);
     // Whoever reads has answered by the time that it asks for another page.
     flow.probe(peer);

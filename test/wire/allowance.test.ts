@@ -13,10 +13,10 @@ if ("faults" in read) throw new Error(read.faults.join());
 const usual = read.config;
 
 /** A channel whose newest 50 messages make a full page of 256 KiB. */
-async function full(server: TestServer): Promise<Client> {
+async function full(server: TestServer, text = "\u0001".repeat(1000)): Promise<Client> {
   const ann = await enterAs(`${server.ws}/a`, "ann", V1);
   for (let n = 0; n < 50; n++) {
-    ann.say({ type: "message", text: "\u0001".repeat(1000), ref: `${n}` });
+    ann.say({ type: "message", text, ref: `${n}` });
     await ann.nextOf("ack");
   }
   return ann;
@@ -48,6 +48,19 @@ test("a burst of questions gets a few full pages, and more once time has passed"
   now += 2000;
   expect((await ask(reader, 5, {})).pages).toBeGreaterThan(1);
   expect(await ask(await enter(`${server.ws}/a`, V1), 1, {})).toEqual({ pages: 1, busy: 0 });
+});
+
+test("an answer counts by its bytes, not its characters", async () => {
+  await using server = await serve({ messageBurst: 1000 }, { clock: () => 1000 });
+  await full(server, "\u6f22".repeat(1700));
+  const reader = await enter(`${server.ws}/a`, V1);
+  let pages = 0;
+  for (let n = 0; n < 20; n++) {
+    pages += (await ask(reader, 1, {})).pages;
+    // Until its pong is there.
+    await Bun.sleep(20);
+  }
+  expect(pages).toBeWithin(3, 7);
 });
 
 test("a resume of thousands of messages by the library takes a moment, not a minute", async () => {
