@@ -164,6 +164,16 @@ test("messages from one address have a limit, which nobody is disconnected for",
   await eve.nextOf("ack");
 });
 
+test("the log says which address was disconnected for flooding", async () => {
+  const log: string[] = [];
+  await using server = await serve({ messageRate: 0.001, messageBurst: 1 }, { onLog: log });
+  const ann = await enter(`${server.ws}/a`, from("203.0.113.1"));
+  for (let n = 0; n < 101; n++) ann.say("x");
+  await ann.closed;
+  const [closed] = log.filter((line) => line.includes("closed by the server"));
+  expect(JSON.parse(closed!)).toMatchObject({ channel: "a", address: "203.0.113.1", code: 1008 });
+});
+
 test("first messages into silent channels have a limit, and go on elsewhere", async () => {
   await using server = await serve({ ipChannelRate: 0.001, ipChannelBurst: 2 });
   const talk = async (channel: string, address: string) => {
