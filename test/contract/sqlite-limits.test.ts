@@ -1,7 +1,9 @@
+import { Database } from "bun:sqlite";
 import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { draft } from "./port.ts";
 import { type FileStore, inFile, openFileStore } from "./sqlite-store.ts";
 
 /** What leaves the file by its own rules, and when. */
@@ -215,6 +217,42 @@ describe("sqlite: a limit that was changed", () => {
     expect(inFile(path, "a")).toBe(10);
     store.now += 1000;
     if (setting !== "DATABASE_SIZE") await store.until(() => inFile(path, "a") === 0);
+    await store.broker.close();
+  });
+});
+
+test("sqlite: a channel is charged to the network that takes most in it, not to the busiest", async () => {
+  const path = newFile();
+  const store = await openFileStore(path, FOR_EVER);
+  await store.post("a", 20, { network: "chats" });
+  await store.post("a", 5, { text: "long".repeat(400), network: "floods" });
+  await store.post("a", 20, { network: "chats" });
+  const rows = new Database(path)
+    .query(
+      "SELECT owner = network AS pays FROM messages, channels ORDER BY length(text) DESC LIMIT 1",
+    )
+    .all();
+  expect(rows).toEqual([{ pays: 1 }]);
+  await store.broker.close();
+});
+
+describe("sqlite: a step that cannot be written", () => {
+  test("is done later, with all that had to go", async () => {
+    const path = newFile();
+    const store = await openFileStore(path, { limit: 100, ttl: HOUR });
+    await store.broker.join("a");
+    await store.post("a", 50);
+    await store.broker.leave("a");
+    const other = new Database(path);
+    other.run("BEGIN IMMEDIATE");
+    store.now += HOUR + 1000;
+    await store.broker.renew();
+    // Behind the step in the thread that writes.
+    expect(await store.broker.publish("b", draft("x"))).toBe("unavailable");
+    other.close();
+    await store.until(() => inFile(path, "a") === 0);
+    const row = new Database(path).query<{ limits: string }, []>("SELECT limits FROM meta").get();
+    expect(JSON.parse(row!.limits)).toMatchObject({ limit: 100 });
     await store.broker.close();
   });
 });

@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { hashOf } from "../../src/broker/memory/refs.ts";
@@ -335,6 +335,18 @@ test("sqlite: a reload leaves no listener on the thread, and loses no answer", a
   expect(counted.listeners()).toBe(0);
 });
 
+test("sqlite: what is read goes on over a reload, and is read once", async () => {
+  const { data, options } = await openData();
+  const first = new SqliteBroker(data, options);
+  const joined = asked(first).join("a");
+  first.dispose();
+  const second = asked(new SqliteBroker(data, options));
+  const again = second.join("a");
+  expect(data.reader.pages.waiting.length).toBe(1);
+  expect(await joined).toBe(await again);
+  await second.close();
+});
+
 /** Data whose thread counts the listeners that it has. */
 function counting(data: SqliteData) {
   const { worker } = data;
@@ -483,9 +495,11 @@ describe("sqlite: a file that cannot be used is told, and left as it is", () => 
     expect(await faultOf(join(folder, "nowhere", "x.sqlite"))).toContain("ENOENT");
   });
 
-  test("one that another process uses", async () => {
-    const path = newFile();
-    const store = await openStore(path);
+  test.each(["its path", "a link to it"])("one that another process uses, by %s", async (by) => {
+    const file = newFile();
+    const store = await openStore(file);
+    const path = by === "its path" ? file : `${file}-link`;
+    if (path !== file) symlinkSync(file, path);
     const script = `
       import { openFile } from ${JSON.stringify(join(import.meta.dir, "../../src/broker/sqlite/data.ts"))};
       const options = { rules: ${JSON.stringify(RULES)}, clock: Date.now, date: Date.now };
@@ -495,5 +509,18 @@ describe("sqlite: a file that cannot be used is told, and left as it is", () => 
     const child = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe" });
     expect(await new Response(child.stdout).text()).toContain("another process uses it");
     await store.close();
+  });
+});
+
+describe("sqlite: a thread that reads", () => {
+  test("and ends leaves nobody waiting, and another one takes its place", async () => {
+    const { data, options } = await openData();
+    const broker = asked(new SqliteBroker(data, options));
+    await broker.join("a");
+    const pages = ["b", "c"].map((channel) => broker.history(channel, { limit: 1 }));
+    data.reader.pages.worker!.terminate();
+    await Promise.all(pages);
+    expect(await broker.history("d", { limit: 1 })).toMatchObject({ messages: [] });
+    await broker.close();
   });
 });

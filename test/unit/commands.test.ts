@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { decide, type Rules } from "../../src/commands/decide.ts";
 import { createSessions } from "../../src/auth/sessions.ts";
 import { hold } from "../../src/node/channels.ts";
+import { Load } from "../../src/node/load.ts";
 import { type Connection, identify } from "../../src/node/state.ts";
 import { Peer } from "../../src/edge/peer.ts";
 import { rate } from "../../src/protocol/bucket.ts";
@@ -50,6 +51,16 @@ test("what is published is the text as a JSON literal, and only shoal.v1 has ref
       ref: v1 ? "r" : undefined,
     });
   }
+});
+
+test("a removal counts as a message for the machine, too", () => {
+  const load = new Load();
+  const one = connection(true);
+  one.session = "s";
+  const remove = () => decide(one, '{"type":"delete","id":1}', 1000, { ...rules, load }).do;
+  // More than the machine can do in seconds.
+  load.admits(connection(), 1e6, 2000, 1000);
+  expect(remove()).toBe("reply");
 });
 
 test("a session that the client has is kept, one that it presents and that is ours goes before", () => {

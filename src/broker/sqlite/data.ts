@@ -33,6 +33,21 @@ export function removalKey(channel: string, id: number): string {
   return `${channel}\ndeletes ${id}`;
 }
 
+/** A channel whose newest messages are on their way from the file, also over a reload of the code. */
+export interface Load {
+  /** Whether a message was written meanwhile, so that what was read is not the newest. */
+  stale: boolean;
+  /** Whether the file could not be read. Then it is tried again. */
+  failed: boolean;
+  readonly then: Waiting[];
+}
+
+export interface Waiting {
+  readonly run: () => void;
+  /** Runs if the file cannot be read; without it, that is tried again. */
+  readonly fail: (() => void) | undefined;
+}
+
 export function settle({ waiting }: Post, answer: Parameters<PublishAnswer>[0]): void {
   for (const one of waiting) one.answer(answer, one.draft);
 }
@@ -57,6 +72,8 @@ export interface SqliteData extends LocalData {
   writing: Batch | undefined;
   /** The newest messages, in memory. */
   readonly tails: TailsData;
+  /** What is on its way there from the file, by channel. */
+  readonly loads: Map<string, Load>;
   /** The last id given in each channel that has posts under way. */
   readonly given: Map<string, number>;
   /** The posts with a ref that are under way, by channel and id; removals, by what they remove. */
@@ -112,6 +129,7 @@ export async function openFile(path: string, options: SqliteOptions): Promise<Sq
     reader: createReaderData(resolve(path), shares ? undefined : worker),
     gathered: newBatch(),
     writing: undefined,
+    loads: new Map(),
     given: new Map(),
     underWay: new Map(),
     bytes: 0,

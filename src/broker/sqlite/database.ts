@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { closeSync, existsSync, openSync, rmSync } from "node:fs";
+import { closeSync, existsSync, openSync, realpathSync, rmSync } from "node:fs";
 import { resolve } from "node:path";
 import { REMEMBERED } from "../memory/refs.ts";
 import { copyPath } from "./copies.ts";
@@ -57,7 +57,7 @@ export function open(name: string, now: number): OpenDatabase {
   // Always a path, even if SQLite would read it as something else, like ":memory:".
   const path = resolve(name);
   const shared = prepare(path);
-  const lock = lockFile(`${path}-lock`);
+  const lock = lockFile(`${realpathSync(path)}-lock`);
   const file = new DatabaseFile(path);
   const { database, shares } = connect(path);
   try {

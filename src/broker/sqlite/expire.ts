@@ -7,14 +7,16 @@ import { drop, dropOldest, STEP, STORED, type Stored, Touched } from "./write.ts
 
 /**
  * Lets go of what has to go, a few milliseconds' worth at a time.
- * @returns what has left, as memory may still hold it, and which channels seem to be unused
+ * @returns what has left, as memory may still hold it, how many of those that are being forgotten are
+ *   gone, and which channels seem to be unused
  */
 export function expire(
   opened: OpenDatabase,
   { limit, ttl, age, size }: Retention,
-  expired: readonly Expired[],
   now: number,
-): Omit<Reply & { done: "expire" }, "done" | "copies"> {
+): Omit<Reply & { done: "expire" }, "done" | "written" | "copies"> & {
+  readonly forgotten: number;
+} {
   const { database, forgetting } = opened;
   const drops: Drop[] = [];
   const touched = new Touched(database);
@@ -32,18 +34,18 @@ export function expire(
     for (const channel of largestShare(database)) dropFrom(channel, STEP);
   }
   touched.write();
-  forgetting.push(...expired);
-  for (let room = STEP; room > 0 && forgetting.length > 0;) {
-    const { channel, upTo } = forgetting[0]!;
+  let forgotten = 0;
+  for (let room = STEP; room > 0 && forgotten < forgetting.length;) {
+    const { channel, upTo } = forgetting[forgotten]!;
     const [dropped, drop] = forget(database, channel, upTo, room);
     room -= dropped + 1;
     if (drop === undefined) continue;
     drops.push(drop);
-    forgetting.shift();
+    forgotten++;
   }
   database.run(`PRAGMA incremental_vacuum(${STEP})`);
   const more = drops.length + forgetting.length > 0;
-  return { drops, more, unused: ttl > 0 ? unused(database, now - ttl, now) : [] };
+  return { drops, more, forgotten, unused: ttl > 0 ? unused(database, now - ttl, now) : [] };
 }
 
 /** Channels with more messages than the limit, which was higher before. */

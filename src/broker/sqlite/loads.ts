@@ -1,35 +1,21 @@
 import type { Message } from "../../protocol/encode.ts";
-import type { SqliteData } from "./data.ts";
+import type { Load, Post, SqliteData } from "./data.ts";
 import type { Answered, Inquiry } from "./read.ts";
 import type { Reader } from "./reader.ts";
 import { type Held, TAIL, type Tails } from "./tails.ts";
-
-/** A channel whose newest messages are on their way from the file. */
-interface Load {
-  /** Whether a message was written meanwhile, so that what was read is not the newest. */
-  stale: boolean;
-  /** Whether the file could not be read. Then it is tried again. */
-  failed: boolean;
-  readonly then: Waiting[];
-}
-
-interface Waiting {
-  readonly run: () => void;
-  /** Runs if the file cannot be read; without it, that is tried again. */
-  readonly fail: (() => void) | undefined;
-}
 
 /** Brings the newest messages of channels into memory when they are needed, and asks the file for others. */
 export class Loads {
   readonly #data: SqliteData;
   readonly #tails: Tails;
   readonly #reader: Reader;
-  readonly #loads = new Map<string, Load>();
+  readonly #loads: Map<string, Load>;
 
   constructor(data: SqliteData, tails: Tails, reader: Reader) {
     this.#data = data;
     this.#tails = tails;
     this.#reader = reader;
+    this.#loads = data.loads;
   }
 
   /**
@@ -72,7 +58,9 @@ export class Loads {
 
   /** The first message of a channel that may be on the disk, but that nobody was told of. */
   untold(channel: string): Message | undefined {
-    return this.#data.writing?.posts.find((post) => post.channel === channel)?.message;
+    const { writing, gathered } = this.#data;
+    const isOfIt = (post: Post) => post.channel === channel;
+    return (writing?.posts.find(isOfIt) ?? gathered.posts.find(isOfIt))?.message;
   }
 
   #load(channel: string, load: Load): void {
@@ -81,14 +69,14 @@ export class Loads {
       if (found === undefined) return this.#fail(channel, load);
       if (load.stale) return this.#load(channel, load);
       this.#loads.delete(channel);
-      const next = this.untold(channel);
-      const last = found.last === undefined ? undefined : (next?.prev ?? found.last);
+      const last = this.untold(channel)?.prev ?? found.last;
       const messages = found.messages.filter(({ id }) => id <= (last ?? 0));
       this.#tails.restore(channel, last, { ...found, messages });
       for (const { run } of load.then) run();
       this.#tails.makeRoom();
     });
   }
+
   #fail(channel: string, load: Load): void {
     const failed = load.then.filter(({ fail }) => fail !== undefined);
     const others = load.then.filter(({ fail }) => fail === undefined);

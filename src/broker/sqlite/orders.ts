@@ -116,6 +116,8 @@ export type Reply =
   | { readonly done: "write" }
   | {
       readonly done: "expire";
+      /** Whether that worked; if not, it has to be asked for again. */
+      readonly written: boolean;
       readonly drops: readonly Drop[];
       /** Channels in which nothing was said for longer than the TTL. */
       readonly unused: readonly Expired[];

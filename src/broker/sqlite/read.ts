@@ -124,12 +124,12 @@ function search(
     .get(channel, before ?? Number.MAX_SAFE_INTEGER)?.place;
   if (place === undefined) return { messages: [], more: false };
   const rows = database
-    .query<Row, [string, number, number, number]>(
+    .query<Row, [string, number, number, number, number]>(
       `SELECT ${COLUMNS} FROM messages WHERE place IN (
          SELECT rowid FROM words WHERE words MATCH ? AND rowid <= ? ORDER BY rowid DESC LIMIT ?)
-       AND id > ? ORDER BY place DESC`,
+       AND channel = ? AND id > ? ORDER BY place DESC`,
     )
-    .all(expressionOf(wanted, channel), place, limit + 1, floor);
+    .all(expressionOf(wanted, channel), place, limit + 1, channel, floor);
   return { messages: rows.slice(0, limit).map(messageOf), more: rows.length > limit };
 }
 

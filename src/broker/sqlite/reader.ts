@@ -30,15 +30,19 @@ export function createReaderData(path: string, writer: Worker | undefined): Read
   return { path, floors: new Map(), pages, searches, reason: "" };
 }
 
+const ENDED: Unreadable = { failed: "its thread has ended" };
+
 /** Puts questions to the threads that read the database. */
 export class Reader {
   readonly #data: ReaderData;
   readonly #log: Log;
+  /** Take the listeners for the end of a thread away. */
+  readonly #unlisten = new Map<Thread, () => void>();
 
   constructor(data: ReaderData, log: Log) {
     this.#data = data;
     this.#log = log;
-    for (const thread of [data.pages, data.searches]) {
+    for (const thread of new Set([data.pages, data.searches])) {
       if (thread.worker !== undefined) this.#listen(thread, thread.worker);
     }
   }
@@ -64,6 +68,10 @@ export class Reader {
     waiting.shift()?.("failed" in found ? undefined : found);
   }
 
+  dispose(): void {
+    for (const unlisten of this.#unlisten.values()) unlisten();
+  }
+
   /** Closes the file, unless that is up to the thread that writes. */
   async close(): Promise<void> {
     const { pages, searches } = this.#data;
@@ -74,12 +82,24 @@ export class Reader {
     worker.onmessage = ({ data: reply }: MessageEvent<Reply>) => {
       if (reply.done === "read") this.receive(reply.found, thread);
     };
+    worker.onerror = ({ message }) => this.#log.error("database thread failed", { error: message });
+    const onEnd = () => this.#onEnd(thread);
+    worker.addEventListener("close", onEnd);
+    this.#unlisten.set(thread, () => worker.removeEventListener("close", onEnd));
     return worker;
+  }
+
+  /** The thread could not start, or has ended by a bug. The next question starts another one. */
+  #onEnd(thread: Thread): void {
+    thread.worker = undefined;
+    for (let left = thread.waiting.length; left > 0; left--) this.receive(ENDED, thread);
   }
 }
 
-async function close({ worker }: Thread): Promise<void> {
+async function close(thread: Thread): Promise<void> {
+  const { worker } = thread;
   if (worker === undefined) return;
+  thread.worker = undefined;
   const closed = new Promise<void>((resolve) => {
     worker.onmessage = ({ data: reply }: MessageEvent<Reply>) => {
       if (reply.done === "close") resolve();

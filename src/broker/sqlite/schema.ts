@@ -69,7 +69,8 @@ function widenHashes(database: Database): void {
 /**
  * Makes the file the history, and no longer a copy of what memory holds. Messages stand in the order
  * in which they were said (`place`), so that the oldest of all are found without an index. A channel
- * counts what is kept of it, and is charged to one network; see shares.ts. `words` is the index of
+ * has a number that no other gets after it, since it stands in the index and while a page is read. It
+ * counts what is kept of it, and is charged to one network; see accounts.ts. `words` is the index of
  * the texts; it has no copy of them.
  */
 function keepForGood(database: Database): void {
@@ -78,7 +79,7 @@ function keepForGood(database: Database): void {
      ALTER TABLE messages RENAME TO old_messages;
      ALTER TABLE meta ADD COLUMN limits TEXT NOT NULL DEFAULT '{}';
      CREATE TABLE channels (
-       number INTEGER PRIMARY KEY, channel TEXT NOT NULL UNIQUE, last INTEGER NOT NULL,
+       number INTEGER PRIMARY KEY AUTOINCREMENT, channel TEXT NOT NULL UNIQUE, last INTEGER NOT NULL,
        kept INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0,
        owner TEXT, votes INTEGER NOT NULL DEFAULT 0, used INTEGER NOT NULL DEFAULT 0);
      CREATE TABLE messages (

@@ -132,15 +132,12 @@ export class SqliteBroker extends LocalBroker implements Broker {
   }
 
   search(channel: string, query: SearchQuery, answer: Answer<Found | undefined>): void {
+    const inquiryOf = (): Inquiry => ({ ask: "search", ...query });
     const run = () =>
-      this.#loads.ask(
-        channel,
-        () => ({ ask: "search", ...query }),
-        (found) => {
-          const next = this.#loads.untold(channel)?.id ?? Infinity;
-          answer(found && { ...found, messages: found.messages.filter(({ id }) => id < next) });
-        },
-      );
+      this.#loads.ask(channel, inquiryOf, (found) => {
+        const next = this.#loads.untold(channel)?.id ?? Infinity;
+        answer(found && { ...found, messages: found.messages.filter(({ id }) => id < next) });
+      });
     this.#loads.loaded(channel, run, () => answer(undefined));
   }
 
@@ -185,6 +182,7 @@ export class SqliteBroker extends LocalBroker implements Broker {
   }
 
   dispose(): void {
+    this.#reader.dispose();
     this.#writer.dispose();
   }
 

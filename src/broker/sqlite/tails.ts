@@ -59,6 +59,9 @@ export const TAIL = PAGE.max + 1;
 const TAIL_BYTES = 500;
 const MESSAGE_BYTES = 160;
 
+/** By how much memory grows until it is searched again, if the channels in use alone take too much. */
+const SLACK = 1 / 16;
+
 export interface TailsLimits {
   /** Messages that the file keeps of one channel, at this time. */
   readonly messages: number;
@@ -69,6 +72,8 @@ export interface TailsLimits {
 export class Tails {
   readonly #data: TailsData;
   readonly #limits: TailsLimits;
+  /** If dropping all that can go was too little: the bytes until which nothing is looked for. */
+  #enough = 0;
 
   constructor(data: TailsData, limits: TailsLimits) {
     this.#data = data;
@@ -100,10 +105,9 @@ export class Tails {
   /** Takes over what was read from the file. @param last undefined if the file does not know it */
   restore(channel: string, last: number | undefined, { messages, more }: Answered): void {
     if (this.has(channel)) return;
-    const silent = last === undefined;
-    const tail = { channel, last: last ?? this.#data.forgotten, silent, messages: [...messages] };
-    const flags = { partial: more, occupied: false, used: true, asked: 0, changes: 0 };
-    this.#data.tails.set(channel, { ...tail, ...flags });
+    const tail = { channel, last: last ?? this.#data.forgotten, messages: [...messages] };
+    const flags = { silent: last === undefined, partial: more, occupied: false, used: true };
+    this.#data.tails.set(channel, { ...tail, ...flags, asked: 0, changes: 0 });
     this.#data.bytes += TAIL_BYTES + 2 * channel.length;
     for (const message of messages) this.#data.bytes += cost(message);
   }
@@ -117,11 +121,10 @@ export class Tails {
     tail.used = true;
     tail.messages.push(message);
     this.#data.bytes += cost(message);
-    const { length } = tail.messages;
     const { messages } = this.#limits;
     // The file has dropped the same.
-    if (length > messages) this.#cut(tail, messages, tail.partial);
-    else if (length > TAIL) this.#cut(tail, TAIL);
+    if (tail.messages.length > messages) this.#cut(tail, messages, tail.partial);
+    else if (tail.messages.length > TAIL) this.#cut(tail, TAIL);
     this.makeRoom();
   }
 
@@ -134,12 +137,11 @@ export class Tails {
     const tail = this.#data.tails.get(channel);
     if (tail === undefined) return;
     tail.changes++;
-    const { messages } = tail;
-    const at = messages.findIndex((message) => message.id === id);
-    if (at === -1) return;
-    this.#data.bytes -= cost(messages[at]!);
-    messages[at] = { ...messages[at]!, text: REMOVED };
-    this.#data.bytes += cost(messages[at]);
+    const at = tail.messages.findIndex((message) => message.id === id);
+    const message = tail.messages[at];
+    if (message === undefined) return;
+    const erased = (tail.messages[at] = { ...message, text: REMOVED });
+    this.#data.bytes += cost(erased) - cost(message);
   }
 
   /** Messages have left the file. */
@@ -203,16 +205,19 @@ export class Tails {
 
   /** Drops what was not used lately. What was used since the last time gets a second chance. */
   makeRoom(): void {
+    const { bytes } = this.#limits;
+    if (this.#data.bytes <= Math.max(bytes, this.#enough)) return;
     const { tails } = this.#data;
     let visits = 2 * tails.size;
     for (const tail of tails.values()) {
-      if (this.#data.bytes <= this.#limits.bytes || visits-- === 0) return;
+      if (this.#data.bytes <= bytes || visits-- === 0) break;
       tails.delete(tail.channel);
       tails.set(tail.channel, tail);
       if (tail.used) tail.used = false;
       else if (tail.occupied || tail.asked > 0) this.#cut(tail, 0);
       else this.#remove(tail);
     }
+    this.#enough = this.#data.bytes > bytes ? this.#data.bytes + bytes * SLACK : 0;
   }
 
   /** Keeps only the newest messages of a tail. @param partial whether the file has the others */

@@ -10,7 +10,7 @@ import { insert } from "./write.ts";
 /** What is written is one transaction each time: all of it is on the disk, or nothing. */
 
 type Expiry = Reply & { readonly done: "expire" };
-const NOTHING: Expiry = { done: "expire", drops: [], unused: [], more: false, copies: [] };
+const NOTHING = { done: "expire", written: false, drops: [], unused: [], more: false } as const;
 /** Seconds between two looks for old copies. */
 const DAY = 24 * 3600;
 
@@ -54,18 +54,20 @@ export function expireOnce(
   opened: OpenDatabase,
   { retention, expired, limits, now }: Order & { readonly do: "expire" },
 ): Expiry {
-  const { database, file } = opened;
+  const { database, file, forgetting } = opened;
   if (opened.uncleared) opened.uncleared = !clearLog(database);
-  if (!file.isThere()) return NOTHING;
+  forgetting.push(...expired);
+  if (!file.isThere()) return { ...NOTHING, copies: [] };
   const copies = oldCopies(opened, now);
   try {
     database.run("BEGIN IMMEDIATE");
-    const expiry = expire(opened, retention, expired, now);
+    const { forgotten, ...expiry } = expire(opened, retention, now);
     if (limits !== undefined) {
       database.query("UPDATE meta SET limits = ?").run(JSON.stringify(limits));
     }
     database.run("COMMIT");
-    return { done: "expire", ...expiry, copies };
+    forgetting.splice(0, forgotten);
+    return { done: "expire", written: true, ...expiry, copies };
   } catch {
     if (database.inTransaction) database.run("ROLLBACK");
     return { ...NOTHING, copies };

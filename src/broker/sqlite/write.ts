@@ -14,7 +14,7 @@ export interface Channel {
   /** How many messages are kept, and their bytes. */
   kept: number;
   bytes: number;
-  /** The network that pays for it, by a majority of votes; see shares.ts. */
+  /** The network that pays for it, by a majority of votes; see accounts.ts. */
   owner: string | null;
   votes: number;
   /** When something was said last, in seconds since the epoch. */
@@ -107,13 +107,21 @@ function append(database: Database, channel: Channel, message: Row): void {
     indexMessage(database, { place, channel: channel.number, text, user });
   }
   channel.kept++;
-  channel.bytes += text.length + user.length;
-  vote(channel, network ?? null);
+  const bytes = text.length + user.length;
+  channel.bytes += bytes;
+  vote(channel, network ?? null, bytes);
 }
 
-function vote(channel: Channel, network: string | null): void {
-  if (channel.votes === 0) channel.owner = network;
-  channel.votes += channel.owner === network ? 1 : -1;
+/** As in memory, votes count bytes, and what is no longer kept has none; see accounts.ts. */
+function vote(channel: Channel, network: string | null, bytes: number): void {
+  if (channel.owner === network) {
+    channel.votes = Math.min(channel.votes + bytes, channel.bytes);
+    return;
+  }
+  channel.votes -= bytes;
+  if (channel.votes >= 0) return;
+  channel.owner = network;
+  channel.votes *= -1;
 }
 
 /** How many messages leave a channel at once, in a step that has to stay short. */

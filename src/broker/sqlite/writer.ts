@@ -147,10 +147,10 @@ export class Writer {
 
   #expire(): void {
     const data = this.#data;
-    if (this.#expiring || this.#onClosed !== undefined || data.status.state !== "ready") return;
+    // On a disk that is almost full, what goes makes room.
+    if (this.#expiring || this.#onClosed !== undefined || this.isBroken) return;
     const { clock } = this.#options;
-    const settled = data.loweredAt !== undefined && clock() >= data.loweredAt + GRACE;
-    if (settled) {
+    if (data.loweredAt !== undefined && clock() >= data.loweredAt + GRACE) {
       data.retention = retentionOf(this.#options);
       data.loweredAt = undefined;
       this.#lowered = true;
@@ -183,10 +183,10 @@ export class Writer {
     if (posts.length > 0 || namesWait) this.#schedule();
   }
 
-  #onExpired({ drops, unused, more, copies }: Reply & { done: "expire" }): void {
+  #onExpired({ written, drops, unused, more, copies }: Reply & { done: "expire" }): void {
     this.#expiring = false;
     for (const copy of copies) this.#log.info("copy of an older database deleted", { copy });
-    this.#lowered &&= drops.length > 0;
+    this.#lowered &&= drops.length > 0 || !written;
     for (const drop of drops) this.#events.dropped(drop);
     this.#expired.push(...unused.filter(({ channel }) => !this.#events.isUsed(channel)));
     if (more) this.#expiryTimer = setTimeout(() => this.#expire(), EXPIRY_PAUSE);
