@@ -15,6 +15,8 @@ export interface Visitor extends Tally {
   connectsFullAt: number;
   messagesFullAt: number;
   channelsFullAt: number;
+  /** See allowance.ts. */
+  answersFullAt: number;
 }
 
 /** By network. Plain data, so that it survives a reload of the code. */
@@ -131,15 +133,16 @@ export class Visitors {
   /** Forgets addresses with no connections and full buckets. */
   sweep(now: number): void {
     for (const [network, visitor] of this.#data) {
-      const { connections, connectsFullAt, messagesFullAt, channelsFullAt } = visitor;
-      const fullAt = Math.max(connectsFullAt, messagesFullAt, channelsFullAt);
+      const { connections, connectsFullAt, messagesFullAt, channelsFullAt, answersFullAt } =
+        visitor;
+      const fullAt = Math.max(connectsFullAt, messagesFullAt, channelsFullAt, answersFullAt);
       if (connections === 0 && fullAt <= now) this.#data.delete(network);
     }
   }
 }
 
 function newVisitor(network: string): Visitor {
-  const buckets = { connectsFullAt: 0, messagesFullAt: 0, channelsFullAt: 0 };
+  const buckets = { connectsFullAt: 0, messagesFullAt: 0, channelsFullAt: 0, answersFullAt: 0 };
   return { network, ...createTally(), ...buckets };
 }
 

@@ -154,7 +154,9 @@ export class Link {
     const { signal } = this.#end;
     const timer = this.#retryTimer;
     const url = String(this.#options.url).replace("ws", "http");
-    const answer = await fetch(url, { headers: { accept: "text/plain" }, signal });
+    const headers = { accept: "text/plain" };
+    // A browser sends no Origin to the page's own, so its Referer has to tell.
+    const answer = await fetch(url, { headers, referrerPolicy: "same-origin", signal });
     const isSentence = answer.headers.get("content-type")?.startsWith("text/plain");
     // 426: now a connection would be possible.
     if (!isSentence || answer.status === 426) return;

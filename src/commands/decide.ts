@@ -179,7 +179,7 @@ function remove(
   if (session === undefined) return error("not_identified", ref);
   const limit = visitor && spendMessage(visitor, false, visitors, now);
   if (limit !== undefined) return error("rate_limited", ref, ADDRESS_LIMITS[limit]);
-  // Everyone in the channel is told, as of a message.
+  // A removal is delivered like a message.
   if (load?.admits(connection, listenersOf(channel), REMOVED.length, now) === false) {
     return error("rate_limited", ref, OVERLOADED);
   }

@@ -38,6 +38,8 @@ export function createAdmissionData(): AdmissionData {
 
 /** The default of MAX_CONNECTIONS, as a share of the limit on open files. */
 const SHARE = 0.8;
+/** The origin in a Referer. Parsing a URL with many marks in its host would take quadratic time. */
+const REFERER = /^https?:\/\/[\w.:[\]-]+/i;
 const FORWARDING = ["x-forwarded-for", "forwarded", "x-real-ip"];
 
 /** The one step between a request and a connection: every way into a channel passes it. */
@@ -104,7 +106,11 @@ export class Admission {
     peer: string | undefined,
     now: number,
   ): Response | undefined {
-    const refusal = this.refusal(request, channel);
+    const { headers } = request;
+    // A handshake always has the Origin of its page; a GET, only if that is another site's.
+    const referer = REFERER.exec(headers.get("referer") ?? "");
+    const origin = headers.get("origin") ?? referer?.[0] ?? null;
+    const refusal = this.refusal(request, channel, origin);
     if (refusal !== undefined) return refusal;
     if (this.#draining) return stopping();
     if (this.#total.connections >= this.#most) return full();
@@ -114,10 +120,13 @@ export class Admission {
   }
 
   /** The refusal that applies to every address, if any. */
-  refusal(request: Request, channel: string): Response | undefined {
+  refusal(
+    { headers }: Request,
+    channel: string,
+    origin: string | null = headers.get("origin"),
+  ): Response | undefined {
     const { origins, channels } = this.#config;
-    const origin = request.headers.get("origin");
-    const host = request.headers.get("host") ?? "";
+    const host = headers.get("host") ?? "";
     if (!allowsHost(origins, host)) return badHost(host);
     if (!allowsOrigin(origins, origin)) return badOrigin(origin ?? "");
     if (!hasChannel(channels, channel)) return noChannel();

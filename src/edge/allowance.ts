@@ -12,6 +12,8 @@ import type { Peer } from "./peer.ts";
 const MIB = 1024 * 1024;
 const EACH = rate(2 * MIB, MIB);
 const ALL = rate(32 * MIB, 32 * MIB);
+/** An address that asks for more has no part in what is left for those who asked for little. */
+const ADDRESS = rate(4 * MIB, 16 * MIB);
 
 /**
  * Whoever has more than this in flight reads first: bytes. Two full pages always fit, since up to
@@ -54,7 +56,7 @@ export class Allowance {
     if (this.#each.cost > 0 && peer.inFlight > UNREAD) return false;
     if (spend(this.#each, peer.answersFullAt, now, 0) === -1) return false;
     // Those who asked for much leave as much again to those who did not.
-    const reserve = peer.answersFullAt <= now ? this.#all.room : 0;
+    const reserve = askedLittle(peer, now) ? this.#all.room : 0;
     return spend(this.#all, this.#fullAt - reserve, now, 0) !== -1;
   }
 
@@ -62,7 +64,7 @@ export class Allowance {
   search(peer: Peer): boolean {
     if (!this.allows(peer)) return false;
     const now = this.#clock();
-    const reserve = peer.answersFullAt <= now ? SEARCHES.room : 0;
+    const reserve = askedLittle(peer, now) ? SEARCHES.room : 0;
     const limited = this.#each.cost > 0;
     if (limited && take(SEARCHES, this.#searchesFullAt - reserve, now) === -1) return false;
     this.#searchesFullAt = Math.max(this.#searchesFullAt, now) + SEARCHES.cost;
@@ -74,5 +76,14 @@ export class Allowance {
     const now = this.#clock();
     peer.answersFullAt = Math.max(peer.answersFullAt, now) + this.#each.cost * bytes;
     this.#fullAt = Math.max(this.#fullAt, now) + this.#all.cost * bytes;
+    const { visitor } = peer;
+    if (visitor === undefined) return;
+    visitor.answersFullAt = Math.max(visitor.answersFullAt, now) + ADDRESS.cost * bytes;
   }
+}
+
+/** Whether neither a peer nor its address has asked for much. */
+function askedLittle({ answersFullAt, visitor }: Peer, now: number): boolean {
+  if (answersFullAt > now) return false;
+  return visitor === undefined || spend(ADDRESS, visitor.answersFullAt, now, 0) !== -1;
 }

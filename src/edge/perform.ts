@@ -79,13 +79,14 @@ export class Performer {
     this.#parts.broker.release(peer.channel.id, { holder: peer, key, keep, network });
   }
 
-  #close(peer: Peer, { code, reason }: Close): void {
+  #close({ channel, visitor, ws }: Peer, { code, reason }: Close): void {
     this.#parts.log.info("connection closed by the server", {
-      channel: peer.channel.id,
+      channel: channel.id,
+      ...(visitor && { address: visitor.network }),
       code,
       reason,
     });
-    peer.ws?.close(code, reason);
+    ws?.close(code, reason);
   }
 
   #publish(peer: Peer, text: string, ref: string | undefined): void {
@@ -194,7 +195,7 @@ export class Performer {
 
   #answerPage(peer: Peer, frame: string): void {
     const { allowance, node, flow } = this.#parts;
-    allowance.charge(peer, frame.length);
+    allowance.charge(peer, Buffer.byteLength(frame));
     node.tell(peer, frame);
     // Whoever reads has answered by the time that it asks for another page.
     flow.probe(peer);

@@ -30,8 +30,10 @@ interface Watch<L> {
   named: number;
   toldCount: number;
   toldNames: boolean;
-  /** Whether there were too many changes at once the last time. */
+  /** Whether there were too many changes at once, and the names were not told since. */
   stormy: boolean;
+  /** When the names may be told to all again. */
+  namesAt: number;
 }
 
 /** Plain data, so that it survives a reload of the code. */
@@ -60,6 +62,7 @@ function newWatch<L>(channel: string): Watch<L> {
     toldCount: 0,
     toldNames: true,
     stormy: false,
+    namesAt: 0,
   };
 }
 
@@ -71,6 +74,8 @@ function newWatch<L>(channel: string): Watch<L> {
 export class Presence<L> {
   readonly #data: PresenceData<L>;
   readonly #effects: PresenceEffects<L>;
+  /** The time of the last {@link flush}. */
+  #now = 0;
 
   constructor(data: PresenceData<L>, effects: PresenceEffects<L>) {
     this.#data = data;
@@ -117,6 +122,7 @@ export class Presence<L> {
 
   /** Tells what was gathered for long enough. Call it more often than {@link GATHER}. */
   flush(now: number): void {
+    this.#now = now;
     for (const watch of this.#data.values()) {
       if (watch.since === undefined || watch.fetching) continue;
       if (now - watch.since >= GATHER) this.#update(watch);
@@ -125,7 +131,7 @@ export class Presence<L> {
 
   /** Tells everybody what they do not know, and gets the roster if somebody needs it. */
   #update(watch: Watch<L>): void {
-    const again = becomesNamed(watch);
+    const again = becomesNamed(watch) && this.#now >= watch.namesAt;
     const needed = again || (watch.asking.size > 0 && !knownCountIsEnough(watch));
     if (!needed) {
       this.#publishChanges(watch);
@@ -143,7 +149,7 @@ export class Presence<L> {
     const { channel, count, joined, left } = watch;
     const changed = watch.toldCount !== count;
     const few = watch.named <= MAX_ROSTER;
-    watch.stormy = few && isStormy(watch);
+    watch.stormy = few && (isStormy(watch) || (watch.stormy && !watch.toldNames));
     if (watch.toldNames && few && !watch.stormy) {
       if (changed || joined.size > 0 || left.size > 0) {
         this.#effects.publish(channel, presenceFrame(count, [...joined], [...left]));
@@ -155,8 +161,8 @@ export class Presence<L> {
     watch.toldCount = count;
     joined.clear();
     left.clear();
-    // After a storm, the names are told again as soon as nothing changes.
-    watch.since = watch.stormy ? 0 : undefined;
+    // The names are told again as soon as they may be.
+    watch.since = becomesNamed(watch) ? this.#now : undefined;
   }
 
   /** The roster holds every change so far, and none after. */
@@ -168,6 +174,8 @@ export class Presence<L> {
     if (first) watch.toldNames = names !== undefined;
     else if (again) {
       watch.toldNames = true;
+      // All names are as many changes, so they take as long as those may.
+      watch.namesAt = this.#now + (GATHER * named * watch.watchers.size) / MAX_CHANGES;
       this.#effects.publish(watch.channel, rosterFrame(count, names));
     }
     if (first || again) {

@@ -74,6 +74,15 @@ describe("an outage", () => {
     await other.close();
   });
 
+  test("the page shows that ORIGINS leaves its own out", async () => {
+    await using server = await serve({ origins: ["https://my.site"] });
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    await page.goto(`${server.http}/own`);
+    await page.getByText(/may not connect here\. See the setting ORIGINS\./).waitFor();
+    await context.close();
+  });
+
   test("a server that forgets is a visible gap", async () => {
     let shoal = await startShoal();
     const { http } = shoal;

@@ -247,3 +247,24 @@ test("in a storm of changes only the count is told, and the names again once it 
   chat.pass(GATHER);
   for (const watcher of watchers) expect(watcher.names).toEqual(chat.truth.names);
 });
+
+test("storm after storm does not have all names told to everyone each time", () => {
+  const chat = channel();
+  const watchers = Array.from({ length: 500 }, () => new Watcher());
+  for (let n = 0; n < 1000; n++) chat.change({ joined: `0 ${n}`, count: n + 1 });
+  for (const watcher of watchers) chat.ask(watcher);
+  let told = 0;
+  for (let storm = 1; storm <= 25; storm++) {
+    for (let n = 0; n < 101; n++)
+      chat.change({ left: [`${storm - 1} ${n}`], joined: `${storm} ${n}` });
+    for (let tick = 0; tick < 4; tick++) {
+      const before = watchers[0]!.names;
+      chat.pass(100);
+      if (before === undefined && watchers[0]!.names !== undefined) told++;
+    }
+  }
+  // 10 seconds, and a telling counts as 500,000 changes, of which 400,000 a second are allowed.
+  expect(told).toBeWithin(1, 10);
+  for (let tick = 0; tick < 20; tick++) chat.pass(100);
+  for (const watcher of watchers) expect(watcher.names).toEqual(chat.truth.names);
+});

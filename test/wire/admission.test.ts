@@ -164,6 +164,16 @@ test("messages from one address have a limit, which nobody is disconnected for",
   await eve.nextOf("ack");
 });
 
+test("the log says which address was disconnected for flooding", async () => {
+  const log: string[] = [];
+  await using server = await serve({ messageRate: 0.001, messageBurst: 1 }, { onLog: log });
+  const ann = await enter(`${server.ws}/a`, from("203.0.113.1"));
+  for (let n = 0; n < 101; n++) ann.say("x");
+  await ann.closed;
+  const [closed] = log.filter((line) => line.includes("closed by the server"));
+  expect(JSON.parse(closed!)).toMatchObject({ channel: "a", address: "203.0.113.1", code: 1008 });
+});
+
 test("first messages into silent channels have a limit, and go on elsewhere", async () => {
   await using server = await serve({ ipChannelRate: 0.001, ipChannelBurst: 2 });
   const talk = async (channel: string, address: string) => {
@@ -206,6 +216,18 @@ describe("with ORIGINS set", () => {
       expect(await answerTo(server, "/a", [`Origin: ${origin}`])).toStartWith("HTTP/1.1 101 ");
     }
     await (await connect(`${server.ws}/a`)).close();
+  });
+
+  test("its own page is told so, for which browsers send no Origin", async () => {
+    await using server = await serve(settings);
+    const ask = async (headers: Record<string, string>) => {
+      const response = await fetch(`${server.http}/a`, { headers });
+      return [response.status, await response.text()];
+    };
+    const [status, sentence] = await ask({ Referer: `${server.http}/a` });
+    expect([status, sentence]).toEqual([403, expect.stringContaining(`from ${server.http} may`)]);
+    expect((await ask({ Referer: "https://chat.my.site/a" }))[0]).toBe(426);
+    expect((await ask({ Referer: "?", Accept: "text/html" }))[0]).toBe(200);
   });
 
   test("a Host that is not Shoal's own is refused, for the page too", async () => {

@@ -1,16 +1,22 @@
 import { expect, test } from "bun:test";
 import { type Client, enter, enterAs, V1 } from "../helpers/client.ts";
 import { Allowance } from "../../src/edge/allowance.ts";
+import { Visitors, visitorLimits } from "../../src/auth/visitors.ts";
+import { readConfig } from "../../src/config.ts";
 import { Peer } from "../../src/edge/peer.ts";
 import { hold } from "../../src/node/channels.ts";
 import { connect } from "../../src/client/client.ts";
 import { serve, type TestServer } from "../helpers/server.ts";
 
+const read = readConfig({}, () => false);
+if ("faults" in read) throw new Error(read.faults.join());
+const usual = read.config;
+
 /** A channel whose newest 50 messages make a full page of 256 KiB. */
-async function full(server: TestServer): Promise<Client> {
+async function full(server: TestServer, text = "\u0001".repeat(1000)): Promise<Client> {
   const ann = await enterAs(`${server.ws}/a`, "ann", V1);
   for (let n = 0; n < 50; n++) {
-    ann.say({ type: "message", text: "\u0001".repeat(1000), ref: `${n}` });
+    ann.say({ type: "message", text, ref: `${n}` });
     await ann.nextOf("ack");
   }
   return ann;
@@ -42,6 +48,19 @@ test("a burst of questions gets a few full pages, and more once time has passed"
   now += 2000;
   expect((await ask(reader, 5, {})).pages).toBeGreaterThan(1);
   expect(await ask(await enter(`${server.ws}/a`, V1), 1, {})).toEqual({ pages: 1, busy: 0 });
+});
+
+test("an answer counts by its bytes, not its characters", async () => {
+  await using server = await serve({ messageBurst: 1000 }, { clock: () => 1000 });
+  await full(server, "\u6f22".repeat(1700));
+  const reader = await enter(`${server.ws}/a`, V1);
+  let pages = 0;
+  for (let n = 0; n < 20; n++) {
+    pages += (await ask(reader, 1, {})).pages;
+    // Until its pong is there.
+    await Bun.sleep(20);
+  }
+  expect(pages).toBeWithin(3, 7);
 });
 
 test("a resume of thousands of messages by the library takes a moment, not a minute", async () => {
@@ -109,6 +128,32 @@ test("a page that was asked for before has no message that has expired since", a
     kept = ((await ann.nextOf("history")).messages as unknown[]).length;
     await Bun.sleep(100);
   }
+});
+
+test("one address cannot take what is left for others, with however many connections", () => {
+  let now = 1000;
+  const allowance = new Allowance(true, () => now);
+  const visitors = new Visitors(new Map(), visitorLimits(usual));
+  const peer = (network: string) => {
+    const visitor = visitors.enter(network, now);
+    if ("setting" in visitor) throw new Error(visitor.setting);
+    return new Peer(hold(new Map(), "a"), true, now, visitor);
+  };
+  const crowd = Array.from({ length: 900 }, () => peer("203.0.113.1"));
+  const ann = peer("203.0.113.2");
+  const refused = { page: 0, search: 0 };
+  for (let step = 0; step < 3000; step++) {
+    now += 10;
+    for (const one of crowd) {
+      if (step % 2 === 0) allowance.search(one);
+      else if (allowance.allows(one)) allowance.charge(one, 256 * 1024);
+    }
+    if (step % 200 === 150 && !allowance.search(ann)) refused.search++;
+    if (step % 200 !== 50) continue;
+    if (allowance.allows(ann)) allowance.charge(ann, 256 * 1024);
+    else refused.page++;
+  }
+  expect(refused).toEqual({ page: 0, search: 0 });
 });
 
 test("searches are fewer than pages, and leave room for those who have not searched", () => {

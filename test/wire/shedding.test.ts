@@ -54,6 +54,22 @@ test("whoever asks for most is refused, but neither disconnected nor left withou
   await bob.nextOf("ack");
 });
 
+test("removals are shed as well, since everyone is sent them", async () => {
+  const settings = { messageBurst: 2000, historyLimit: 1000 };
+  await using server = await serve(settings, { clock: () => 0 });
+  await listen(server, 30);
+  const ann = await enterAs(`${server.ws}/a`, "ann", V1);
+  const ids: unknown[] = [];
+  for (let n = 0; n < 100; n++) {
+    ann.say({ type: "message", text: "x", ref: `${n}` });
+    ids.push((await ann.nextOf("ack")).id);
+  }
+  await flood(ann, 400);
+  for (const id of ids) ann.say({ type: "delete", id, ref: `delete ${id}` });
+  const refused = Array.from(ids, () => ann.nextOf("error"));
+  expect((await Promise.all(refused)).every(({ message }) => message === OVERLOADED)).toBe(true);
+});
+
 test("with MESSAGE_RATE=0 nothing is shed", async () => {
   await using server = await serve({ messageRate: 0 }, { clock: () => 0 });
   await listen(server, 30);

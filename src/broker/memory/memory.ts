@@ -18,7 +18,7 @@ import { pageAround, removalFault } from "../shared.ts";
 import { finds, isEmpty, searchOf } from "../words.ts";
 import { createHistoryData, History, type HistoryData } from "./history.ts";
 import { createLocalData, LocalBroker, type LocalData } from "./local.ts";
-import { hashOf } from "./refs.ts";
+import { type Once, onceOf } from "./refs.ts";
 
 /** Characters that one search looks at, at most: it holds up everything else meanwhile. */
 const SEARCHED = 256 * 1024;
@@ -60,20 +60,20 @@ export class MemoryBroker extends LocalBroker implements Broker {
   }
 
   publish(channel: string, draft: Draft, answer: PublishAnswer): void {
-    answer(this.#postOnce(channel, draft, hashOf(draft.text)), draft);
+    answer(this.#postOnce(channel, draft, onceOf(channel, draft, draft.text)), draft);
   }
 
   remove(channel: string, removal: Removal, answer: Answer<number | RemovalFault>): void {
     const { id } = removal;
-    const hash = hashOf(`delete ${id}`);
-    const known = this.#known(channel, removal, hash);
+    const once = onceOf(channel, removal, `delete ${id}`);
+    const known = once && this.refs.find(once);
     if (known !== undefined) return answer(known);
     const message = this.#messages.find(channel, id);
     const fault = removalFault(message, removal);
     if (fault !== undefined || message === undefined) return answer(fault ?? "not_found");
     this.#messages.erase(channel, id);
     const draft = { ...removal, text: REMOVED, user: message.user, deletes: id };
-    answer(this.#postOnce(channel, draft, hash));
+    answer(this.#postOnce(channel, draft, once));
   }
 
   search(
@@ -111,22 +111,12 @@ export class MemoryBroker extends LocalBroker implements Broker {
 
   async close(): Promise<void> {}
 
-  /** What was answered when this was posted before. */
-  #known(channel: string, { session, ref }: Pick<Draft, "session" | "ref">, hash: bigint) {
-    if (session === undefined || ref === undefined) return undefined;
-    return this.refs.find({ channel, session, ref, hash });
-  }
-
-  #postOnce(channel: string, draft: Draft, hash: bigint): number | PublishFault {
-    const { session, ref, network } = draft;
-    const known = this.#known(channel, draft, hash);
+  #postOnce(channel: string, draft: Draft, once: Once | undefined): number | PublishFault {
+    const known = once && this.refs.find(once);
     if (known !== undefined) return known;
     const message = this.#messages.post(channel, draft);
     this.options.events.message(channel, message);
-    const { id } = message;
-    if (session !== undefined && ref !== undefined) {
-      this.refs.note({ channel, session, ref, hash, id }, network);
-    }
-    return id;
+    if (once !== undefined) this.refs.note({ ...once, id: message.id }, draft.network);
+    return message.id;
   }
 }

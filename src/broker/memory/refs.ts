@@ -52,6 +52,16 @@ export function hashOf(text: string): bigint {
   return Bun.hash.wyhash(text);
 }
 
+/** How a draft is recognized as the same; undefined if it may be posted again. */
+export function onceOf(
+  channel: string,
+  { session, ref }: { readonly session?: string | undefined; readonly ref?: string | undefined },
+  content: string,
+): Once | undefined {
+  if (session === undefined || ref === undefined) return undefined;
+  return { channel, session, ref, hash: hashOf(content) };
+}
+
 export class Refs {
   readonly #data: RefsData;
   readonly #clock: () => number;

@@ -15,7 +15,7 @@ import {
   type SearchQuery,
 } from "../broker.ts";
 import { LocalBroker } from "../memory/local.ts";
-import { hashOf, type Once } from "../memory/refs.ts";
+import { type Once, onceOf } from "../memory/refs.ts";
 import { pageAround, removalFault } from "../shared.ts";
 import {
   noteName,
@@ -103,12 +103,7 @@ export class SqliteBroker extends LocalBroker implements Broker {
   }
 
   publish(channel: string, draft: Draft, answer: PublishAnswer): void {
-    const { session, ref, text } = draft;
-    const once =
-      session === undefined || ref === undefined
-        ? undefined
-        : { channel, session, ref, hash: hashOf(text) };
-    this.#postOnce(channel, once, draft, answer);
+    this.#postOnce(channel, onceOf(channel, draft, draft.text), draft, answer);
   }
 
   history(channel: string, query: HistoryQuery, answer: Answer<Page | undefined>): void {
@@ -147,8 +142,8 @@ export class SqliteBroker extends LocalBroker implements Broker {
   }
 
   remove(channel: string, removal: Removal, answer: Answer<number | RemovalFault>): void {
-    const { id, ref, session } = removal;
-    const once = ref === undefined ? undefined : { channel, session, ref, hash: hashOf(`${id}`) };
+    const { id } = removal;
+    const once = onceOf(channel, removal, `delete ${id}`);
     const known = () => once && this.refs.find(once);
     const post = (message: Message | undefined) => {
       const isNew = known() === undefined;
