@@ -166,10 +166,13 @@ describe("the page", () => {
     await second.page.getByRole("button", { name: "Cancel" }).click();
     await notice.waitFor();
 
-    // A reload does not free the name.
+    // A reload does not free the name, if it takes less than two seconds: here none passes meanwhile.
+    await second.page.clock.install();
+    await second.page.clock.pauseAt(Date.now() + 1000);
     await first.page.reload();
     await first.page.getByPlaceholder("Write as amy").waitFor();
-    await Bun.sleep(2500);
+    await second.page.clock.runFor(2500);
+    await second.page.clock.resume();
     expect(await notice.isVisible()).toBe(true);
     expect(await first.page.locator("#text").isVisible()).toBe(true);
 
