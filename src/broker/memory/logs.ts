@@ -37,7 +37,10 @@ export function costOf({ text, user }: Message): number {
   return MESSAGE_BYTES + bytesOf(text) + user.length;
 }
 
-/** The characters of a string, which Bun keeps in one byte each if all are ASCII, and else in two. */
+/**
+ * The characters of a string, which Bun keeps in one byte each if all are ASCII, and else in two. To
+ * look also makes one string of its parts, which would keep the whole frame in memory.
+ */
 function bytesOf(text: string): number {
   return Buffer.byteLength(text) === text.length ? text.length : 2 * text.length;
 }
