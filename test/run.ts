@@ -20,6 +20,7 @@ const PROGRAMS: readonly Program[] = [
   },
   { commands: ["openssl"], debian: "openssl", tests: ["test/wire/tls.test.ts"] },
   { commands: ["prlimit"], debian: "util-linux", tests: ["test/wire/disk.test.ts"] },
+  { commands: ["setpriv"], debian: "util-linux", tests: ["test/wire/database.test.ts"] },
   {
     commands: ["node"],
     debian: "nodejs",
