@@ -149,3 +149,18 @@ test("a text that was removed does not hold up what is written while somebody re
   expect(opened.uncleared).toBe(false);
   opened.database.close();
 });
+
+test("a search goes through its hits, and not through the channel", () => {
+  const opened = open(join(folder, `${files++}.sqlite`), 0);
+  const { database } = opened;
+  write(opened, orderOf(batchOf(1)));
+  const asked: string[] = [];
+  const query = database.query.bind(database);
+  database.query = ((sql: string) => (asked.push(sql), query(sql))) as typeof database.query;
+  const found = { ask: "search", channel: "a", floor: 0, query: "hi", limit: 10 } as const;
+  expect(answer(database, found).messages.length).toBe(1);
+  const [search = ""] = asked.filter((sql) => sql.includes("MATCH"));
+  const plan = query(`EXPLAIN QUERY PLAN ${search}`).all() as { detail: string }[];
+  expect(plan.map(({ detail }) => detail).join("\n")).not.toContain("messages_by_id");
+  database.close();
+});

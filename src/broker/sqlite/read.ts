@@ -123,11 +123,12 @@ function search(
     )
     .get(channel, before ?? Number.MAX_SAFE_INTEGER)?.place;
   if (place === undefined) return { messages: [], more: false };
+  // The plus keeps SQLite from going through all of the channel instead of the hits.
   const rows = database
     .query<Row, [string, number, number, number, number]>(
       `SELECT ${COLUMNS} FROM messages WHERE place IN (
          SELECT rowid FROM words WHERE words MATCH ? AND rowid <= ? ORDER BY rowid DESC LIMIT ?)
-       AND channel = ? AND id > ? ORDER BY place DESC`,
+       AND +channel = ? AND +id > ? ORDER BY place DESC`,
     )
     .all(expressionOf(wanted, channel), place, limit + 1, channel, floor);
   return { messages: rows.slice(0, limit).map(messageOf), more: rows.length > limit };
