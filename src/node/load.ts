@@ -12,8 +12,6 @@ import type { Connection } from "./state.ts";
 
 /** A send costs the kernel about as much as copying this many bytes. */
 const SEND = 1000;
-/** Reading, checking and keeping a message costs as much as so many deliveries. */
-const ITSELF = 4;
 /** What a connection asked for fades over about this time. It is noted only while there is a queue. */
 const WINDOW = 1000;
 /** While no more than this waits to be delivered, a connection may take all of the machine. */
@@ -46,7 +44,7 @@ export class Load {
   admits(connection: Connection, listeners: number, bytes: number, now: number): boolean {
     // Within a turn that takes too long, nothing more is taken for delivered.
     now = Math.min(now, this.#tickedAt + TICK + LATE.much);
-    const takes = ((listeners + ITSELF) * (SEND + bytes)) / this.#speed;
+    const takes = (listeners * (SEND + bytes)) / this.#speed;
     const ahead = Math.max(this.#doneAt - now, 0);
     const then = ahead + takes;
     // One message is always admitted, however long it takes.
