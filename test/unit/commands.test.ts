@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { decide, type Rules } from "../../src/commands/decide.ts";
 import { createSessions } from "../../src/auth/sessions.ts";
-import { hold } from "../../src/node/channels.ts";
+import { socketAudiences } from "../../src/node/audiences.ts";
+import { groupOf, hold } from "../../src/node/channels.ts";
 import { Load } from "../../src/node/load.ts";
 import { type Connection, identify } from "../../src/node/state.ts";
 import { Peer } from "../../src/edge/peer.ts";
@@ -57,6 +58,8 @@ test("a removal counts as a message for the machine, too", () => {
   const load = new Load();
   const one = connection(true);
   one.session = "s";
+  const [audience] = Object.values(socketAudiences(() => {}));
+  groupOf(one.channel, audience!).count = 100;
   const remove = () => decide(one, '{"type":"delete","id":1}', 1000, { ...rules, load }).do;
   // More than the machine can do in seconds.
   load.admits(connection(), 1e6, 2000, 1000);
