@@ -115,7 +115,7 @@ const bound = isRoot ? ["setpriv", "--bounding-set=-dac_override,-dac_read_searc
 test.each([
   ["file", 0o444, 0o777],
   ["folder", 0o666, 0o555],
-])("a %s that cannot be written is named, and nothing starts", (_, file, mode) => {
+])("does not start with a %s that it cannot write to, and names it", (_, file, mode) => {
   const folder = mkdtempSync(join(tmpdir(), "shoal-readonly-"));
   const path = join(folder, "chat.sqlite");
   writeFileSync(path, "");
